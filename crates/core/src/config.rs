@@ -1,0 +1,159 @@
+//! The knobs of an engine, checked once. Relations between them are checked where the argument
+//! for them is written down.
+
+use core::time::Duration;
+
+use crate::NodeId;
+
+/// The settings of one engine. Fields may be changed freely before [`Config::validate`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// This node.
+    pub id: NodeId,
+    /// Seed of the election jitter. Give a fresh one at every start: nodes that draw the same
+    /// numbers split their votes again and again.
+    pub seed: u64,
+    /// How often a leader tells its peers that it is there. Default 50 ms.
+    pub heartbeat_interval: Duration,
+    /// A follower campaigns after a silence drawn from this ... Default 250 ms.
+    pub election_timeout_min: Duration,
+    /// ... to this. Default 500 ms. Also how long a leader goes on without hearing a majority.
+    pub election_timeout_max: Duration,
+    /// Ask for pre-votes before a campaign, so that a node that was cut off does not depose a
+    /// leader when it returns [Thesis 9.6]. Default on.
+    pub pre_vote: bool,
+    /// The payload of one command, at most. Default 8 MiB.
+    pub max_entry_bytes: u64,
+    /// Entries in one message, at most (but always one entry). Default 1 MiB.
+    pub max_append_bytes: u64,
+    /// Unanswered appends to one peer, at most. Default 256.
+    pub max_inflight_messages: usize,
+    /// Bytes in unanswered appends to one peer, at most (but always one message).
+    /// Default 16 MiB.
+    pub max_inflight_bytes: u64,
+    /// Bytes of entries appended by this leader and not yet committed, at most (but always one
+    /// batch). Default 64 MiB.
+    pub max_uncommitted_bytes: u64,
+    /// Bytes of entries handed over and not yet applied, at most (but always one entry).
+    /// Default 16 MiB.
+    pub max_unapplied_bytes: u64,
+    /// Bytes of recent entries kept in memory for peers and for apply. Default 32 MiB.
+    pub window_bytes: u64,
+}
+
+impl Config {
+    /// Defaults for a local network, for node `id`.
+    #[must_use]
+    pub const fn new(id: NodeId, seed: u64) -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self {
+            id,
+            seed,
+            heartbeat_interval: Duration::from_millis(50),
+            election_timeout_min: Duration::from_millis(250),
+            election_timeout_max: Duration::from_millis(500),
+            pre_vote: true,
+            max_entry_bytes: 8 * MIB,
+            max_append_bytes: MIB,
+            max_inflight_messages: 256,
+            max_inflight_bytes: 16 * MIB,
+            max_uncommitted_bytes: 64 * MIB,
+            max_unapplied_bytes: 16 * MIB,
+            window_bytes: 32 * MIB,
+        }
+    }
+
+    /// Checks the settings and seals them.
+    ///
+    /// # Errors
+    /// Says which relation does not hold.
+    pub fn validate(self) -> Result<ValidConfig, ConfigError> {
+        if self.heartbeat_interval.is_zero() {
+            return Err(ConfigError::Zero { field: "heartbeat_interval" });
+        }
+        // One lost heartbeat must not start an election.
+        if self.election_timeout_min < self.heartbeat_interval * 2 {
+            return Err(ConfigError::ElectionBelowHeartbeat);
+        }
+        // Without a spread, nodes that time out together do so for ever [Raft 9.3].
+        if self.election_timeout_max <= self.election_timeout_min {
+            return Err(ConfigError::NoElectionSpread);
+        }
+        for (field, value) in [
+            ("max_entry_bytes", self.max_entry_bytes),
+            ("max_append_bytes", self.max_append_bytes),
+            ("max_inflight_messages", self.max_inflight_messages as u64),
+            ("max_inflight_bytes", self.max_inflight_bytes),
+            ("max_uncommitted_bytes", self.max_uncommitted_bytes),
+            ("max_unapplied_bytes", self.max_unapplied_bytes),
+            ("window_bytes", self.window_bytes),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero { field });
+            }
+        }
+        Ok(ValidConfig(self))
+    }
+}
+
+/// Settings that passed [`Config::validate`]; the only ones an engine accepts.
+#[derive(Clone, Debug)]
+pub struct ValidConfig(Config);
+
+impl core::ops::Deref for ValidConfig {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
+    }
+}
+
+/// Why settings were refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A limit or interval is zero.
+    #[error("{field} must be above zero")]
+    Zero {
+        /// Which.
+        field: &'static str,
+    },
+    /// The minimum election timeout is under two heartbeat intervals.
+    #[error("election_timeout_min must be at least twice heartbeat_interval")]
+    ElectionBelowHeartbeat,
+    /// The election timeout has no range to be drawn from.
+    #[error("election_timeout_max must be above election_timeout_min")]
+    NoElectionSpread,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config::new(NodeId::new(1).unwrap(), 7)
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        assert!(config().validate().is_ok());
+    }
+
+    #[test]
+    fn timeouts_that_cause_needless_elections_are_refused() {
+        let mut short = config();
+        short.election_timeout_min = short.heartbeat_interval;
+        assert_eq!(short.validate().unwrap_err(), ConfigError::ElectionBelowHeartbeat);
+        let mut fixed = config();
+        fixed.election_timeout_max = fixed.election_timeout_min;
+        assert_eq!(fixed.validate().unwrap_err(), ConfigError::NoElectionSpread);
+    }
+
+    #[test]
+    fn zero_limits_are_refused_by_name() {
+        let mut zero = config();
+        zero.max_append_bytes = 0;
+        assert_eq!(zero.validate().unwrap_err(), ConfigError::Zero { field: "max_append_bytes" });
+    }
+}

@@ -1,0 +1,106 @@
+//! What engines say to each other. How it becomes bytes is the host's; whether it is believed is
+//! decided in `engine/`.
+
+use crate::{Entries, EntryId, Incarnation, LogIndex, NodeId, ReadId, Round, Term};
+
+/// A message between two engines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who sent it.
+    pub from: NodeId,
+    /// Whom it is for.
+    pub to: NodeId,
+    /// The sender's term, already durable there when the message leaves.
+    pub term: Term,
+    /// The sender's present life.
+    pub sender: Incarnation,
+    /// The life of the receiver that this is meant for; in a reply, that of the asker. Anybody
+    /// else drops it. [`Incarnation::UNKNOWN`] where the sender has not heard from it yet.
+    pub receiver: Incarnation,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The kinds of message. Each reply names the request it answers (term, and round or id), so
+/// that a late one is recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Would you vote for me? Changes no durable state at either end [Thesis 9.6].
+    PreVote {
+        /// The term the sender would campaign in.
+        campaign: Term,
+        /// The sender's last entry.
+        last: EntryId,
+    },
+    /// Answer to [`Body::PreVote`].
+    PreVoteReply {
+        /// The term asked about.
+        campaign: Term,
+        /// Whether a vote could be had.
+        granted: bool,
+    },
+    /// Vote for me in the message's term [Raft 5.2].
+    Vote {
+        /// The candidate's last entry.
+        last: EntryId,
+        /// The leader told the candidate to campaign: leader stickiness does not apply
+        /// [Thesis 4.2.3].
+        transfer: bool,
+    },
+    /// Answer to [`Body::Vote`].
+    VoteReply {
+        /// The term of the campaign answered.
+        campaign: Term,
+        /// Whether the vote was given. Durable before it leaves.
+        granted: bool,
+    },
+    /// Entries to append; without entries a heartbeat [Raft 5.3].
+    Append {
+        /// The entry before the first of `entries`.
+        prev: EntryId,
+        /// What to append.
+        entries: Entries,
+        /// The leader's commit index.
+        commit: LogIndex,
+        /// The leader's newest round.
+        round: Round,
+    },
+    /// Answer to [`Body::Append`].
+    AppendReply {
+        /// The term of the request.
+        asked: Term,
+        /// The round of the request.
+        round: Round,
+        /// What became of it.
+        outcome: AppendOutcome,
+        /// The sender may have lost entries that it acknowledged.
+        suspect: bool,
+    },
+    /// A follower asks the leader for a read index [Thesis 6.4].
+    ReadIndex {
+        /// The asker's name for it.
+        read: ReadId,
+    },
+    /// Answer to [`Body::ReadIndex`].
+    ReadIndexReply {
+        /// The read answered.
+        read: ReadId,
+        /// Reads that see this index are linearizable. `None`: ask another node.
+        index: Option<LogIndex>,
+    },
+}
+
+/// What a follower did with an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppendOutcome {
+    /// Everything up to here equals the leader's log and is durable.
+    Matched(LogIndex),
+    /// The entry before the first one is missing or has another term.
+    Conflict {
+        /// The `prev` index that was refused, so that a late refusal is recognised (B08).
+        refused: LogIndex,
+        /// The newest entry of the follower that may still match: the leader continues below
+        /// it, skipping whole terms [Raft 5.3].
+        hint: EntryId,
+    },
+}
