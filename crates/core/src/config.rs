@@ -70,7 +70,9 @@ impl Config {
     /// Says which relation does not hold.
     pub fn validate(self) -> Result<ValidConfig, ConfigError> {
         if self.heartbeat_interval.is_zero() {
-            return Err(ConfigError::Zero { field: "heartbeat_interval" });
+            return Err(ConfigError::Zero {
+                field: "heartbeat_interval",
+            });
         }
         // One lost heartbeat must not start an election.
         if self.election_timeout_min < self.heartbeat_interval * 2 {
@@ -144,7 +146,10 @@ mod tests {
     fn timeouts_that_cause_needless_elections_are_refused() {
         let mut short = config();
         short.election_timeout_min = short.heartbeat_interval;
-        assert_eq!(short.validate().unwrap_err(), ConfigError::ElectionBelowHeartbeat);
+        assert_eq!(
+            short.validate().unwrap_err(),
+            ConfigError::ElectionBelowHeartbeat
+        );
         let mut fixed = config();
         fixed.election_timeout_max = fixed.election_timeout_min;
         assert_eq!(fixed.validate().unwrap_err(), ConfigError::NoElectionSpread);
@@ -154,6 +159,11 @@ mod tests {
     fn zero_limits_are_refused_by_name() {
         let mut zero = config();
         zero.max_append_bytes = 0;
-        assert_eq!(zero.validate().unwrap_err(), ConfigError::Zero { field: "max_append_bytes" });
+        assert_eq!(
+            zero.validate().unwrap_err(),
+            ConfigError::Zero {
+                field: "max_append_bytes"
+            }
+        );
     }
 }

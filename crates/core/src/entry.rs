@@ -71,7 +71,10 @@ impl Entries {
     /// No entries. Does not allocate.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { batch: None, range: 0..0 }
+        Self {
+            batch: None,
+            range: 0..0,
+        }
     }
 
     /// Entries `range` (positions, not indexes) of this slice, sharing its memory. A range that
@@ -89,7 +92,9 @@ impl Entries {
     /// The entries with `index` and above.
     #[must_use]
     pub fn from_index(&self, index: LogIndex) -> Self {
-        let Some(first) = self.first() else { return Self::empty() };
+        let Some(first) = self.first() else {
+            return Self::empty();
+        };
         let skip = usize::try_from(first.index.distance_to(index)).unwrap_or(usize::MAX);
         self.slice(skip..self.len())
     }
@@ -97,7 +102,9 @@ impl Entries {
     /// The entries with `index` and below.
     #[must_use]
     pub fn up_to_index(&self, index: LogIndex) -> Self {
-        let Some(first) = self.first() else { return Self::empty() };
+        let Some(first) = self.first() else {
+            return Self::empty();
+        };
         let keep = usize::try_from(first.index.prev().distance_to(index)).unwrap_or(usize::MAX);
         self.slice(0..keep)
     }
@@ -133,9 +140,14 @@ impl Entries {
     /// disk has to pass this before the engine relies on it.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        self.iter().zip(self.iter().skip(1)).all(|(entry, following)| {
-            following.index == entry.index.next() && following.term >= entry.term
-        }) && self.first().is_none_or(|first| first.index != LogIndex::NONE)
+        self.iter()
+            .zip(self.iter().skip(1))
+            .all(|(entry, following)| {
+                following.index == entry.index.next() && following.term >= entry.term
+            })
+            && self
+                .first()
+                .is_none_or(|first| first.index != LogIndex::NONE)
             && self.last().is_none_or(|last| last.index.get() != u64::MAX)
     }
 }
@@ -145,7 +157,10 @@ impl FromIterator<Entry> for Entries {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
         let batch: Arc<[Entry]> = entries.into_iter().collect();
         let range = 0..batch.len();
-        Self { batch: Some(batch), range }
+        Self {
+            batch: Some(batch),
+            range,
+        }
     }
 }
 
@@ -159,7 +174,10 @@ impl Deref for Entries {
     type Target = [Entry];
 
     fn deref(&self) -> &[Entry] {
-        self.batch.as_deref().and_then(|batch| batch.get(self.range.clone())).unwrap_or_default()
+        self.batch
+            .as_deref()
+            .and_then(|batch| batch.get(self.range.clone()))
+            .unwrap_or_default()
     }
 }
 
@@ -201,11 +219,17 @@ mod tests {
     #[test]
     fn slices_by_index_share_the_batch_and_stay_inside_it() {
         let all = entries(5..10);
-        let middle = all.from_index(LogIndex::new(6)).up_to_index(LogIndex::new(8));
+        let middle = all
+            .from_index(LogIndex::new(6))
+            .up_to_index(LogIndex::new(8));
         let indexes: Vec<u64> = middle.iter().map(|entry| entry.index.get()).collect();
         assert_eq!(indexes, [6, 7, 8]);
         assert!(all.from_index(LogIndex::new(10)).is_empty());
-        assert_eq!(all.from_index(LogIndex::new(2)).len(), 5, "below the first: everything");
+        assert_eq!(
+            all.from_index(LogIndex::new(2)).len(),
+            5,
+            "below the first: everything"
+        );
         assert!(all.up_to_index(LogIndex::new(4)).is_empty());
     }
 

@@ -145,7 +145,10 @@ pub struct EntryId {
 
 impl EntryId {
     /// The id that stands for "before the first entry".
-    pub const NONE: Self = Self { term: Term::ZERO, index: LogIndex::NONE };
+    pub const NONE: Self = Self {
+        term: Term::ZERO,
+        index: LogIndex::NONE,
+    };
 
     /// The entry at `index`, created in `term`.
     #[must_use]
@@ -178,10 +181,22 @@ mod tests {
     /// Scenario A16
     #[test]
     fn recency_compares_terms_before_lengths() {
-        assert!(id(3, 2).at_least_as_recent_as(id(5, 1)), "a newer last term wins");
-        assert!(!id(9, 1).at_least_as_recent_as(id(3, 2)), "length cannot make up for a term");
-        assert!(!id(4, 2).at_least_as_recent_as(id(5, 2)), "in one term the longer log wins");
-        assert!(id(5, 2).at_least_as_recent_as(id(5, 2)), "an equal log is recent enough");
+        assert!(
+            id(3, 2).at_least_as_recent_as(id(5, 1)),
+            "a newer last term wins"
+        );
+        assert!(
+            !id(9, 1).at_least_as_recent_as(id(3, 2)),
+            "length cannot make up for a term"
+        );
+        assert!(
+            !id(4, 2).at_least_as_recent_as(id(5, 2)),
+            "in one term the longer log wins"
+        );
+        assert!(
+            id(5, 2).at_least_as_recent_as(id(5, 2)),
+            "an equal log is recent enough"
+        );
     }
 
     #[test]

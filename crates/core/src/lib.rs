@@ -8,19 +8,32 @@
 extern crate alloc;
 
 mod action;
+mod applies;
 mod config;
+mod engine;
 mod entry;
 mod event;
 mod hard_state;
 mod ids;
+mod ledger;
+mod log;
 mod membership;
 mod message;
+mod outbox;
+mod progress;
+mod quorum;
+mod reads;
 mod recovered;
 mod status;
+mod terms;
 mod time;
+mod timeout;
+mod window;
+mod writes;
 
 pub use action::{Action, LoadPurpose, Refusal, Request, RoleName, Violation};
 pub use config::{Config, ConfigError, ValidConfig};
+pub use engine::Engine;
 pub use entry::{Entries, Entry, Payload};
 pub use event::{Event, LoadOutcome};
 pub use hard_state::{Floor, HardState};
@@ -32,3 +45,4 @@ pub use message::{AppendOutcome, Body, Message};
 pub use recovered::{RecoverError, Recovered};
 pub use status::{Counters, PeerStatus, Status};
 pub use time::Time;
+pub use timeout::{Timeout, TimeoutReason};

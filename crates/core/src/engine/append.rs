@@ -1,0 +1,129 @@
+//! The follower's side of replication: what it makes of an append [Raft 5.3]. The leader's side
+//! is in `replication.rs`.
+
+use super::Engine;
+use crate::{
+    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, NodeId, Round, Violation, WriteId,
+};
+
+impl Engine {
+    /// An append of the present term: its sender leads.
+    pub(super) fn on_append(
+        &mut self,
+        (from, life): (NodeId, Incarnation),
+        prev: EntryId,
+        entries: &Entries,
+        commit: LogIndex,
+        round: Round,
+    ) {
+        if let Some(violation) = self.contradicts_known_leader(from) {
+            return self.stop(violation);
+        }
+        if !self.is_sound(prev, entries) {
+            self.counters.dropped += 1;
+            return;
+        }
+        // Before the logs are compared: even a leader whose log conflicts is the leader (A17).
+        self.follow(from);
+        if let Some(violation) = self.contradicts_commit(from, prev, entries) {
+            return self.stop(violation);
+        }
+        // Only this much of our log is known to equal the leader's (scenario B02).
+        let claim = entries.last().map_or(prev.index, |last| last.index);
+        let is_heartbeat = entries.is_empty();
+        let agrees = prev.index <= self.commit || self.log.contains(prev);
+        let (outcome, needs) = if !agrees {
+            (self.conflict_at(prev), WriteId::NONE)
+        } else if is_heartbeat {
+            // Never waits for a slow disk: it claims no more than is durable.
+            let claim = claim.min(self.writes.durable());
+            (AppendOutcome::Matched(claim), WriteId::NONE)
+        } else {
+            self.take_entries(entries);
+            (AppendOutcome::Matched(claim), self.writes.covering(claim))
+        };
+        if agrees {
+            self.commit = self.commit.max(commit.min(claim));
+        }
+        let asked = self.hard.term;
+        let body = Body::AppendReply {
+            asked,
+            round,
+            outcome,
+            suspect: self.hard.floor.is_some(),
+        };
+        self.outbox.answer(self.message(from, life, body), needs);
+    }
+
+    /// Two leaders of one term: some vote was forgotten (scenario A18).
+    fn contradicts_known_leader(&self, claimed: NodeId) -> Option<Violation> {
+        let known = self.leader?;
+        let term = self.hard.term;
+        (known != claimed).then_some(Violation::TwoLeaders {
+            term,
+            known,
+            claimed,
+        })
+    }
+
+    /// Whether the append can be from any engine at all. The wire promises nothing.
+    fn is_sound(&self, prev: EntryId, entries: &Entries) -> bool {
+        let follows = entries
+            .first()
+            .is_none_or(|first| first.index == prev.index.next() && first.term >= prev.term);
+        let newest = entries.last().map_or(prev.term, |last| last.term);
+        follows && newest <= self.hard.term && entries.is_well_formed()
+    }
+
+    /// What is committed is in the log of every later leader [Raft 5.4]. An append that says
+    /// otherwise must not be obeyed (scenario B05).
+    fn contradicts_commit(
+        &self,
+        leader: NodeId,
+        prev: EntryId,
+        entries: &Entries,
+    ) -> Option<Violation> {
+        let ids = core::iter::once(prev).chain(entries.iter().map(crate::Entry::id));
+        let mut committed = ids.take_while(|id| id.index <= self.commit);
+        let offered = committed.find(|&id| !self.log.contains(id))?;
+        let committed = self.log.id_at(offered.index);
+        Some(Violation::CommittedConflict {
+            committed,
+            offered,
+            leader,
+        })
+    }
+
+    /// Appends what is missing, replacing what conflicts. Entries that are there already are
+    /// left alone: a late append must not cut off what followed it [Raft 5.3].
+    fn take_entries(&mut self, entries: &Entries) {
+        let Some(first_new) = entries.iter().find(|entry| !self.log.contains(entry.id())) else {
+            return;
+        };
+        let first = first_new.index;
+        debug_assert!(
+            first > self.commit,
+            "{first} is committed and cannot be replaced"
+        );
+        self.append_to_log(entries.from_index(first));
+    }
+
+    /// Adds entries to the log and has them written.
+    pub(super) fn append_to_log(&mut self, entries: Entries) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return;
+        };
+        let write = self.writes.append(first.index, last.index, self.now);
+        self.outbox.append(write, entries.clone());
+        self.log.append(entries);
+    }
+
+    /// Points the leader at the newest entry that may still match, over whole terms at a time.
+    fn conflict_at(&self, prev: EntryId) -> AppendOutcome {
+        let hint = self.log.newest_within(prev);
+        AppendOutcome::Conflict {
+            refused: prev.index,
+            hint,
+        }
+    }
+}

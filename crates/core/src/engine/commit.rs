@@ -1,0 +1,65 @@
+//! When entries are committed, and their way to the state machine.
+
+use super::{Engine, Role};
+use crate::quorum::reached_by_majority;
+use crate::{Entries, LogIndex};
+
+impl Engine {
+    /// Commits what a majority holds durably, if it is of this term: an entry of an older term
+    /// may be on a majority and still be replaced [Raft 5.4.2]. The leader counts itself only as
+    /// far as its own disk has confirmed [Thesis 10.2.1].
+    pub(super) fn advance_commit(&mut self) {
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        let (id, durable) = (self.config.id, self.writes.durable());
+        let reached = reached_by_majority(&self.membership, |voter| {
+            if voter == id {
+                return durable;
+            }
+            leadership
+                .peer(voter)
+                .map_or(LogIndex::NONE, |peer| peer.matched())
+        });
+        let Some(reached) = reached else { return };
+        if reached <= self.commit || self.log.term_at(reached) != Some(self.hard.term) {
+            return;
+        }
+        let is_first_of_term = self.commit < leadership.first;
+        self.commit = reached;
+        leadership.uncommitted.release_through(reached);
+        if is_first_of_term {
+            leadership.reads.own_term_committed(reached);
+            self.ask_round_for_reads();
+        }
+    }
+
+    /// Hands the state machine what is committed and durable here, within the limit of what it
+    /// may be behind. An entry may be committed by the others before it is durable here; applied
+    /// then, it could be gone after a restart from a state that holds its effect.
+    pub(super) fn hand_over_committed(&mut self) {
+        let end = self.commit.min(self.writes.durable());
+        while self.applies.handed() < end {
+            let Some(room) = self.applies.room(self.config.max_unapplied_bytes) else {
+                return;
+            };
+            let from = self.applies.handed().next();
+            let entries = self.in_memory(from, room).up_to_index(end);
+            if entries.is_empty() {
+                return self.load_for_apply(from, end, room);
+            }
+            self.applies.hand_over(&entries);
+            self.outbox.apply(entries);
+        }
+        self.applies.forget_handed();
+    }
+
+    /// Entries from `from` on, from the window or from what was loaded; none if they are on disk.
+    fn in_memory(&self, from: LogIndex, limit_bytes: u64) -> Entries {
+        let loaded = self.applies.loaded();
+        if loaded.first().is_some_and(|first| first.index == from) {
+            return loaded.within(limit_bytes);
+        }
+        self.log.slice(from, limit_bytes).unwrap_or_default()
+    }
+}

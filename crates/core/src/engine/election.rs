@@ -1,0 +1,110 @@
+//! Campaigning: when a node stands for election, how it counts, and what it does when it wins.
+//! How it answers the campaigns of others is in `vote.rs`.
+
+use super::{Engine, Role};
+use crate::{Body, Incarnation, NodeId, Payload, Term};
+
+impl Engine {
+    pub(super) fn on_election_timeout(&mut self) {
+        if !self.may_campaign() {
+            self.restart_election_timer();
+        } else if self.config.pre_vote {
+            self.start_pre_vote();
+        } else {
+            self.start_campaign();
+        }
+    }
+
+    /// A node may campaign even when its latest membership does not list it: others may need
+    /// its log [Thesis 4.2.2]. It may not while it has no membership, is a learner, or may have
+    /// lost entries, nor while its disk does not answer: it could not save its own vote.
+    fn may_campaign(&self) -> bool {
+        let is_learner = self.membership.learners().contains(&self.config.id);
+        let has_voters = !self.membership.voters().is_empty();
+        let is_stalled = self.storage_stalled_at().is_some_and(|at| at <= self.now);
+        has_voters && !is_learner && !is_stalled && self.hard.floor.is_none()
+    }
+
+    /// Asks whether a campaign could succeed, before disturbing anybody with one [Thesis 9.6].
+    fn start_pre_vote(&mut self) {
+        self.become_pre_candidate();
+        let campaign = self.hard.term.next();
+        self.ask_voters(&Body::PreVote {
+            campaign,
+            last: self.log.last(),
+        });
+        self.count_pre_vote(self.config.id, true);
+    }
+
+    /// Stands for election in the next term [Raft 5.2]. The requests reveal the new term and
+    /// leave once it is saved.
+    fn start_campaign(&mut self) {
+        self.become_candidate();
+        self.ask_voters(&Body::Vote {
+            last: self.log.last(),
+            transfer: false,
+        });
+    }
+
+    fn ask_voters(&mut self, body: &Body) {
+        for &voter in self.membership.voters() {
+            if voter != self.config.id {
+                let message = self.message(voter, Incarnation::UNKNOWN, body.clone());
+                self.outbox.send(message);
+            }
+        }
+    }
+
+    pub(super) fn on_pre_vote_reply(&mut self, from: NodeId, campaign: Term, granted: bool) {
+        if campaign == self.hard.term.next() {
+            self.count_pre_vote(from, granted);
+        }
+    }
+
+    fn count_pre_vote(&mut self, from: NodeId, granted: bool) {
+        let Role::PreCandidate(votes) = &mut self.role else {
+            return;
+        };
+        votes.record(from, granted);
+        if votes.is_won(&self.membership) {
+            self.start_campaign();
+        }
+    }
+
+    pub(super) fn on_vote_reply(&mut self, from: NodeId, campaign: Term, granted: bool) {
+        if campaign == self.hard.term {
+            self.count_vote(from, granted);
+        }
+    }
+
+    /// The own vote counts when it is durable, not before (scenario A02).
+    pub(super) fn count_own_vote(&mut self) {
+        let Role::Candidate(campaign) = &self.role else {
+            return;
+        };
+        if self.writes.is_confirmed(campaign.own_vote) {
+            self.count_vote(self.config.id, true);
+        }
+    }
+
+    fn count_vote(&mut self, from: NodeId, granted: bool) {
+        let Role::Candidate(campaign) = &mut self.role else {
+            return;
+        };
+        campaign.votes.record(from, granted);
+        // With every other vote in hand the own one may still be missing on disk. Leading is
+        // then refused too: the term itself would not survive a restart.
+        let is_own_vote_durable = self.writes.is_confirmed(campaign.own_vote);
+        if is_own_vote_durable && campaign.votes.is_won(&self.membership) {
+            self.start_leading();
+        }
+    }
+
+    /// The first entry of the term commits what earlier terms left behind and tells the leader
+    /// what is committed [Raft 8].
+    fn start_leading(&mut self) {
+        self.become_leader();
+        self.append_own([Payload::Noop]);
+        self.replicate_to_all();
+    }
+}

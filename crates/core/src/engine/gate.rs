@@ -1,0 +1,111 @@
+//! The gate every message passes: is it for us, which term is it from, and who handles it.
+//! Membership is not asked here: who may be listened to and who counts are different questions,
+//! and only tallies ask the second (scenario A13).
+
+use super::Engine;
+use crate::{AppendOutcome, Body, EntryId, Message, WriteId};
+
+impl Engine {
+    pub(super) fn on_message(&mut self, message: Message) {
+        let Message {
+            from,
+            to,
+            term,
+            sender,
+            receiver,
+            body,
+        } = message;
+        let is_for_us = to == self.config.id && from != self.config.id;
+        if !is_for_us || (is_reply(&body) && receiver != self.life) {
+            self.counters.dropped += 1;
+            return;
+        }
+        let asker = (from, sender);
+        if term > self.hard.term {
+            if let Body::Vote {
+                transfer: false, ..
+            } = body
+                && self.is_led()
+            {
+                // A disruptive candidate does not even move our term [Thesis 4.2.3].
+                return self.answer_vote(asker, term, false);
+            }
+            if moves_term(&body) {
+                self.adopt_term(term);
+            }
+        }
+        let is_old = term < self.hard.term;
+        match body {
+            Body::PreVote { campaign, last } => self.on_pre_vote(asker, campaign, last),
+            Body::PreVoteReply { campaign, granted } => {
+                self.on_pre_vote_reply(from, campaign, granted);
+            }
+            // An old term is answered, not ignored: the answer carries ours (scenario A07).
+            Body::Vote { .. } if is_old => self.answer_vote(asker, term, false),
+            Body::Append { prev, round, .. } if is_old => {
+                let outcome = AppendOutcome::Conflict {
+                    refused: prev.index,
+                    hint: EntryId::NONE,
+                };
+                let body = Body::AppendReply {
+                    asked: term,
+                    round,
+                    outcome,
+                    suspect: false,
+                };
+                self.outbox
+                    .answer(self.message(from, sender, body), WriteId::NONE);
+            }
+            Body::Vote { last, transfer: _ } => self.on_vote(asker, last),
+            Body::VoteReply { campaign, granted } => self.on_vote_reply(from, campaign, granted),
+            Body::Append {
+                prev,
+                entries,
+                commit,
+                round,
+            } => {
+                self.on_append(asker, prev, &entries, commit, round);
+            }
+            Body::AppendReply {
+                asked,
+                round,
+                outcome,
+                suspect: _,
+            } => {
+                if asked == self.hard.term {
+                    self.on_append_reply(asker, round, outcome);
+                }
+            }
+            Body::ReadIndex { read } => self.on_read_index(asker, read),
+            Body::ReadIndexReply { read, index } => self.on_read_index_reply(read, index),
+        }
+    }
+}
+
+/// Whether the message answers one of ours; answers to an earlier life are not for us.
+const fn is_reply(body: &Body) -> bool {
+    match body {
+        Body::PreVoteReply { .. }
+        | Body::VoteReply { .. }
+        | Body::AppendReply { .. }
+        | Body::ReadIndexReply { .. } => true,
+        Body::PreVote { .. } | Body::Vote { .. } | Body::Append { .. } | Body::ReadIndex { .. } => {
+            false
+        }
+    }
+}
+
+/// Whether a newer term in such a message is adopted. Asking for a pre-vote changes nothing, and
+/// neither does a grant; a refusal tells the asker which term to catch up with (scenario A07).
+const fn moves_term(body: &Body) -> bool {
+    match body {
+        Body::PreVote { .. } | Body::PreVoteReply { granted: true, .. } => false,
+        Body::PreVoteReply { granted: false, .. }
+        | Body::Vote { .. }
+        | Body::VoteReply { .. }
+        | Body::Append { .. }
+        | Body::AppendReply { .. }
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => true,
+    }
+}

@@ -1,0 +1,69 @@
+//! Taking new commands into the log. Only a leader does; forwarding is the host's.
+
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+
+use super::{Engine, Role};
+use crate::{Action, Entries, Entry, EntryId, Payload, ProposalId, Refusal, Request};
+
+impl Engine {
+    pub(super) fn on_propose(&mut self, proposal: ProposalId, commands: Vec<Bytes>) {
+        let outcome = match self.refuse_proposal(&commands) {
+            Some(reason) => Action::Refused {
+                request: Request::Proposal(proposal),
+                reason,
+            },
+            None => {
+                let first = EntryId::new(self.log.last().index.next(), self.hard.term);
+                self.append_own(commands.into_iter().map(Payload::Command));
+                self.replicate_to_all();
+                Action::Proposed { proposal, first }
+            }
+        };
+        self.outbox.notify(outcome);
+    }
+
+    fn refuse_proposal(&self, commands: &[Bytes]) -> Option<Refusal> {
+        let Role::Leader(leadership) = &self.role else {
+            return Some(Refusal::NotLeader {
+                leader: self.leader,
+            });
+        };
+        let limit_bytes = self.config.max_entry_bytes;
+        if commands
+            .iter()
+            .any(|command| command.len() as u64 > limit_bytes)
+        {
+            return Some(Refusal::TooLarge { limit_bytes });
+        }
+        // A leader that cannot commit must not hoard its users' commands (scenario B21).
+        let is_full = leadership.uncommitted.bytes() >= self.config.max_uncommitted_bytes;
+        is_full.then_some(Refusal::Overloaded)
+    }
+
+    /// Appends entries of this leader's term behind its log, as one shared batch.
+    pub(super) fn append_own(&mut self, payloads: impl IntoIterator<Item = Payload>) {
+        let term = self.hard.term;
+        let mut index = self.log.last().index;
+        let entries: Entries = payloads
+            .into_iter()
+            .map(|payload| {
+                index = index.next();
+                Entry {
+                    index,
+                    term,
+                    payload,
+                }
+            })
+            .collect();
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if entries.is_empty() {
+            return;
+        }
+        leadership.uncommitted.push(index, entries.size_bytes());
+        self.append_to_log(entries);
+    }
+}

@@ -1,0 +1,148 @@
+//! Linearizable reads [Thesis 6.4]: a leader proves by a round of answers that it still led when
+//! the read arrived; a follower asks the leader for the index to wait for.
+
+use alloc::vec::Vec;
+
+use super::{Engine, Role};
+use crate::quorum::reached_by_majority;
+use crate::reads::Reader;
+use crate::{Action, Body, Incarnation, LogIndex, NodeId, ReadId, Refusal, Request, Round};
+
+/// Reads that may wait at one node, for rounds or answers. A host batches its users' reads, so a
+/// few are usual; without a bound a peer could fill our memory.
+const MAX_WAITING_READS: usize = 4096;
+
+impl Engine {
+    pub(super) fn on_read(&mut self, read: ReadId) {
+        if self.is_leader() {
+            return self.take_read(Reader::Local(read));
+        }
+        let Some(leader) = self.leader else {
+            return self.refuse_read(read, Refusal::NotLeader { leader: None });
+        };
+        if self.forwarded.len() >= MAX_WAITING_READS {
+            return self.refuse_read(read, Refusal::Overloaded);
+        }
+        self.forwarded.push(read, self.now);
+        let ask = self.message(leader, Incarnation::UNKNOWN, Body::ReadIndex { read });
+        self.outbox.send(ask);
+    }
+
+    /// A follower asks for a read index.
+    pub(super) fn on_read_index(&mut self, (from, life): (NodeId, Incarnation), read: ReadId) {
+        if self.is_leader() {
+            self.take_read(Reader::Peer(from, life, read));
+        } else {
+            self.answer_read((from, life), read, None);
+        }
+    }
+
+    /// The leader answered. A read that is no longer waited for has been refused meanwhile.
+    pub(super) fn on_read_index_reply(&mut self, read: ReadId, index: Option<LogIndex>) {
+        if !self.forwarded.answer(read) {
+            return;
+        }
+        match index {
+            Some(index) => self.confirmed_reads.push((index, read)),
+            None => self.refuse_read(read, Refusal::NotLeader { leader: None }),
+        }
+    }
+
+    /// A leader takes on a read.
+    fn take_read(&mut self, reader: Reader) {
+        let is_committed = self
+            .first_of_term()
+            .is_some_and(|first| self.commit >= first);
+        let commit = self.commit;
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if leadership.reads.len() >= MAX_WAITING_READS {
+            return match reader {
+                Reader::Local(read) => self.refuse_read(read, Refusal::Overloaded),
+                Reader::Peer(node, life, read) => self.answer_read((node, life), read, None),
+            };
+        }
+        if is_committed {
+            leadership.reads.queue(reader, commit);
+            self.ask_round_for_reads();
+        } else {
+            leadership.reads.hold(reader);
+        }
+    }
+
+    /// Asks a new round on behalf of all waiting reads, unless one is under way.
+    pub(super) fn ask_round_for_reads(&mut self) {
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if !leadership.reads.wants_round() {
+            return;
+        }
+        leadership.round = leadership.round.next();
+        leadership.reads.ask(leadership.round);
+        self.broadcast_heartbeat();
+        self.confirm_reads();
+    }
+
+    /// Lets go the reads whose round a majority has answered, and asks the next round if more
+    /// have come meanwhile.
+    pub(super) fn confirm_reads(&mut self) {
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        let (id, round) = (self.config.id, leadership.round);
+        let answered = reached_by_majority(&self.membership, |voter| {
+            if voter == id {
+                return round;
+            }
+            leadership
+                .peer(voter)
+                .map_or(Round::ZERO, |peer| peer.answered)
+        });
+        let confirmed =
+            answered.map_or_else(Vec::new, |answered| leadership.reads.confirm(answered));
+        if confirmed.is_empty() {
+            return;
+        }
+        for (reader, index) in confirmed {
+            match reader {
+                Reader::Local(read) => self.confirmed_reads.push((index, read)),
+                Reader::Peer(node, life, read) => {
+                    self.answer_read((node, life), read, Some(index));
+                }
+            }
+        }
+        self.ask_round_for_reads();
+    }
+
+    /// Gives the host the reads whose entries were all handed to apply before (scenario E15).
+    pub(super) fn release_reads(&mut self) {
+        let handed = self.applies.handed();
+        let outbox = &mut self.outbox;
+        self.confirmed_reads.retain(|&(index, read)| {
+            let is_ready = index <= handed;
+            if is_ready {
+                outbox.notify(Action::ReadReady { read, index });
+            }
+            !is_ready
+        });
+    }
+
+    fn answer_read(
+        &mut self,
+        (to, life): (NodeId, Incarnation),
+        read: ReadId,
+        index: Option<LogIndex>,
+    ) {
+        let reply = self.message(to, life, Body::ReadIndexReply { read, index });
+        self.outbox.send(reply);
+    }
+
+    fn refuse_read(&mut self, read: ReadId, reason: Refusal) {
+        self.outbox.notify(Action::Refused {
+            request: Request::Read(read),
+            reason,
+        });
+    }
+}

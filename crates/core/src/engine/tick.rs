@@ -1,0 +1,148 @@
+//! What the passing of time causes, and when the engine next wants to be told of it.
+
+use core::time::Duration;
+
+use super::{Engine, Role};
+use crate::quorum::reached_by_majority;
+use crate::timeout::{Timeout, TimeoutReason};
+use crate::{Action, Refusal, Request, Time};
+
+impl Engine {
+    /// When the next tick has an effect, and which.
+    #[must_use]
+    pub fn next_timeout(&self) -> Timeout {
+        if self.is_stopped {
+            return Timeout::IDLE;
+        }
+        let timeout = match &self.role {
+            Role::Leader(leadership) => {
+                Timeout::new(leadership.heartbeat_at, TimeoutReason::Heartbeat)
+                    .or_sooner(self.quorum_lost_at(), TimeoutReason::CheckQuorum)
+                    .or_sooner(self.storage_stalled_at(), TimeoutReason::StorageStall)
+            }
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
+                Timeout::new(self.election_at, TimeoutReason::Election)
+            }
+        };
+        let read = self
+            .forwarded
+            .oldest()
+            .map(|since| since.after(self.read_patience()));
+        timeout
+            .or_sooner(read, TimeoutReason::ReadTimeout)
+            .or_sooner(self.applies.retry_at(), TimeoutReason::LoadRetry)
+    }
+
+    pub(super) fn on_tick(&mut self, now: Time) {
+        let due = self.next_timeout().at;
+        let was_paused = now > due.after(self.config.election_timeout_min / 4);
+        self.now = self.now.max(now);
+        if was_paused {
+            self.forgive_pause();
+        }
+        self.applies.tick(self.now);
+        self.expire_forwarded_reads();
+        match self.role {
+            Role::Leader(_) => self.tick_leader(),
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
+                if self.now >= self.election_at {
+                    self.on_election_timeout();
+                }
+            }
+        }
+    }
+
+    /// The process did not run when it wanted to. Silence during that time says nothing of the
+    /// others: their messages may be waiting in our queues. So a pause never starts an election
+    /// by itself, nor does it end a leadership that the others may not have missed.
+    fn forgive_pause(&mut self) {
+        self.counters.pauses += 1;
+        match &mut self.role {
+            Role::Leader(leadership) => leadership.quorum_heard_at = self.now,
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
+                self.restart_election_timer();
+            }
+        }
+    }
+
+    fn tick_leader(&mut self) {
+        let is_past = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
+        if is_past(self.quorum_lost_at()) || is_past(self.storage_stalled_at()) {
+            self.step_down();
+            return;
+        }
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if self.now < leadership.heartbeat_at {
+            return;
+        }
+        leadership.heartbeat_at = self.now.after(self.config.heartbeat_interval);
+        leadership.round = leadership.round.next();
+        let patience = self.resend_patience();
+        self.broadcast_heartbeat();
+        self.resend_lost(patience);
+    }
+
+    /// When this leader stops because no majority has answered. It must stop: its heartbeats
+    /// may be all that keeps others from electing a leader that can commit (scenario A09).
+    fn quorum_lost_at(&self) -> Option<Time> {
+        let Role::Leader(leadership) = &self.role else {
+            return None;
+        };
+        let heard = reached_by_majority(&self.membership, |voter| {
+            if voter == self.config.id {
+                return Time::NEVER;
+            }
+            leadership
+                .peer(voter)
+                .map_or(Time::ZERO, |peer| peer.heard_at)
+        })?;
+        Some(
+            heard
+                .max(leadership.quorum_heard_at)
+                .after(self.config.election_timeout_max),
+        )
+    }
+
+    /// When this leader stops because its own disk does not answer (scenario B17).
+    pub(super) fn storage_stalled_at(&self) -> Option<Time> {
+        Some(
+            self.writes
+                .waiting_since()?
+                .after(self.config.election_timeout_max),
+        )
+    }
+
+    fn expire_forwarded_reads(&mut self) {
+        let patience = self.read_patience();
+        while let Some(since) = self.forwarded.oldest()
+            && since.after(patience) <= self.now
+            && let Some(read) = self.forwarded.expire(since)
+        {
+            let request = Request::Read(read);
+            self.outbox.notify(Action::Refused {
+                request,
+                reason: Refusal::TimedOut,
+            });
+        }
+    }
+
+    /// How long a forwarded read waits: as long as a leader may go on without a majority.
+    fn read_patience(&self) -> Duration {
+        self.config.election_timeout_max
+    }
+
+    /// How long a peer may owe an answer before what was sent counts as lost.
+    fn resend_patience(&self) -> Duration {
+        self.config.election_timeout_min / 2
+    }
+
+    /// Draws the next election timeout [Raft 5.2].
+    pub(super) fn restart_election_timer(&mut self) {
+        let min = crate::time::nanos(self.config.election_timeout_min);
+        let max = crate::time::nanos(self.config.election_timeout_max);
+        let timeout = Duration::from_nanos(self.rng.u64(min..=max));
+        self.election_at = self.now.after(timeout);
+    }
+}

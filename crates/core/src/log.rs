@@ -1,0 +1,94 @@
+//! The engine's view of its log: the term of every index and the recent entries. What of it is
+//! durable is in `writes.rs`; what is committed is the engine's.
+
+use alloc::vec::Vec;
+
+use crate::terms::TermStarts;
+use crate::window::Window;
+use crate::{Entries, EntryId, LogIndex, RecoverError, Term};
+
+/// Terms and recent entries, always cut and extended together.
+#[derive(Debug)]
+pub(crate) struct Log {
+    terms: TermStarts,
+    window: Window,
+}
+
+impl Log {
+    /// The log of a node that never ran.
+    pub(crate) fn empty() -> Self {
+        Self {
+            terms: TermStarts::default(),
+            window: Window::after(LogIndex::NONE),
+        }
+    }
+
+    /// The log found on disk, with nothing in memory yet.
+    pub(crate) fn recover(starts: Vec<EntryId>, last: LogIndex) -> Result<Self, RecoverError> {
+        let terms = TermStarts::recover(starts, last)?;
+        Ok(Self {
+            terms,
+            window: Window::after(last),
+        })
+    }
+
+    /// Id of the last entry.
+    pub(crate) fn last(&self) -> EntryId {
+        self.terms.last_id()
+    }
+
+    /// The term at `index`; `None` beyond the end.
+    pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.terms.term_at(index)
+    }
+
+    /// Whether this very entry (or, for [`EntryId::NONE`], the start of the log) is in the log.
+    pub(crate) fn contains(&self, id: EntryId) -> bool {
+        self.terms.term_at(id.index) == Some(id.term)
+    }
+
+    /// The newest entry with neither a later index nor a later term than `bound`.
+    pub(crate) fn newest_within(&self, bound: EntryId) -> EntryId {
+        self.terms.newest_within(bound)
+    }
+
+    /// The id of the entry at `index`, which must not be beyond the end.
+    pub(crate) fn id_at(&self, index: LogIndex) -> EntryId {
+        let term = self.terms.term_at(index);
+        debug_assert!(
+            term.is_some(),
+            "asked for {index} of a log that ends at {}",
+            self.last()
+        );
+        EntryId::new(index, term.unwrap_or_default())
+    }
+
+    /// Drops everything from the first index of `entries` on and adds them.
+    pub(crate) fn append(&mut self, entries: Entries) {
+        let Some(first) = entries.first().map(|entry| entry.index) else {
+            return;
+        };
+        if first <= self.last().index {
+            self.terms.truncate_from(first);
+            self.window.truncate_from(first);
+        }
+        self.terms.append(&entries);
+        self.window.append(entries);
+    }
+
+    /// Entries in memory from `from` on within `limit_bytes`, but at least one; `None` where the
+    /// first is on disk only, or beyond the end.
+    pub(crate) fn slice(&self, from: LogIndex, limit_bytes: u64) -> Option<Entries> {
+        self.window.slice(from, limit_bytes)
+    }
+
+    /// The last entry that is on disk only.
+    pub(crate) fn newest_on_disk_only(&self) -> EntryId {
+        self.id_at(self.window.first().prev())
+    }
+
+    /// Forgets old entries beyond `limit_bytes`, down to what is not yet durable.
+    pub(crate) fn evict(&mut self, limit_bytes: u64, durable: LogIndex) {
+        self.window.evict(limit_bytes, durable);
+    }
+}

@@ -1,0 +1,322 @@
+//! What a leader knows of one peer's log, and how it paces what it sends there. Only this file
+//! changes the mode of a peer. What to send is decided in `engine/replication.rs`.
+
+use crate::ledger::Ledger;
+use crate::{EntryId, Incarnation, LoadId, LogIndex, NodeId, Round, Time};
+
+/// One peer, in the eyes of a leader.
+///
+/// Invariant: `matched < next`, and `next` is at most one beyond the leader's log.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) id: NodeId,
+    /// The life that answered last.
+    pub(crate) life: Incarnation,
+    mode: Mode,
+    /// The peer's durable log equals the leader's up to here.
+    matched: LogIndex,
+    /// The next entry to send.
+    next: LogIndex,
+    /// The last entry ever sent in this leadership: nothing beyond can be confirmed.
+    sent: LogIndex,
+    inflight: Ledger,
+    /// When something was last sent from a standstill or last confirmed. A peer that owes an
+    /// answer since long has lost a message.
+    moved_at: Time,
+    /// When the peer last answered in this term.
+    pub(crate) heard_at: Time,
+    /// The newest round the peer has answered.
+    pub(crate) answered: Round,
+    /// The leader's round when `matched` last moved: whatever it sent in a later round started
+    /// at `matched` or behind it.
+    matched_in: Round,
+    /// The commit index it will know from what was sent.
+    pub(crate) commit_told: LogIndex,
+    /// Entries that it needs are being read from disk.
+    pub(crate) loading: Option<LoadId>,
+}
+
+/// How a peer is sent entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Where its log ends is unknown: one append at a time.
+    Probe {
+        /// An append is out; the next goes when it is answered.
+        waiting: bool,
+    },
+    /// Its log is known to agree: appends are pipelined, assumed to arrive [Thesis 10.2.1].
+    Replicate,
+}
+
+/// What a confirmation was worth.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Confirmed {
+    /// The peer holds more than was known.
+    News,
+    /// Known before.
+    Stale,
+    /// The peer cannot hold what it was never sent.
+    NeverSent,
+}
+
+/// What a refusal was worth.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The next append starts further back.
+    BackedOff,
+    /// It answers a question asked long ago (scenario B08).
+    Stale,
+    /// The peer no longer has what it once confirmed: it lost data.
+    Regressed,
+}
+
+impl Progress {
+    /// A peer of a new leader whose log ends at `last`: assume that it matches, and probe.
+    pub(crate) fn new(id: NodeId, last: LogIndex, now: Time) -> Self {
+        Self {
+            id,
+            life: Incarnation::UNKNOWN,
+            mode: Mode::Probe { waiting: false },
+            matched: LogIndex::NONE,
+            next: last.next(),
+            sent: last,
+            inflight: Ledger::default(),
+            moved_at: now,
+            heard_at: now,
+            answered: Round::ZERO,
+            matched_in: Round::ZERO,
+            commit_told: LogIndex::NONE,
+            loading: None,
+        }
+    }
+
+    pub(crate) const fn matched(&self) -> LogIndex {
+        self.matched
+    }
+
+    pub(crate) const fn next(&self) -> LogIndex {
+        self.next
+    }
+
+    pub(crate) fn inflight(&self) -> usize {
+        self.inflight.len()
+    }
+
+    /// Whether an append with entries may go out now.
+    pub(crate) fn may_send(&self, max_messages: usize, max_bytes: u64) -> bool {
+        if self.loading.is_some() {
+            return false;
+        }
+        match self.mode {
+            Mode::Probe { waiting } => !waiting,
+            Mode::Replicate => {
+                self.inflight.len() < max_messages && self.inflight.bytes() < max_bytes
+            }
+        }
+    }
+
+    /// Entries up to `last` leave now, assumed to arrive.
+    pub(crate) fn sent_entries(&mut self, last: LogIndex, bytes: u64, now: Time) {
+        if self.inflight.is_empty() {
+            self.moved_at = now;
+        }
+        self.inflight.push(last, bytes);
+        self.sent = self.sent.max(last);
+        match &mut self.mode {
+            Mode::Probe { waiting } => *waiting = true,
+            Mode::Replicate => self.next = last.next(),
+        }
+    }
+
+    /// The peer's durable log equals ours up to `index`. `round` is the newest one sent so far.
+    pub(crate) fn confirm(&mut self, index: LogIndex, round: Round, now: Time) -> Confirmed {
+        if index > self.sent {
+            return Confirmed::NeverSent;
+        }
+        if index <= self.matched {
+            return Confirmed::Stale;
+        }
+        self.inflight.release_through(index);
+        self.matched = index;
+        self.matched_in = round;
+        self.next = self.next.max(index.next());
+        self.moved_at = now;
+        self.mode = Mode::Replicate;
+        debug_assert!(
+            self.matched < self.next,
+            "a peer cannot need what it already has"
+        );
+        Confirmed::News
+    }
+
+    /// The peer refused an append of this round that started behind `refused`; the logs may agree
+    /// up to `agreed` at most.
+    pub(crate) fn refuse(&mut self, refused: LogIndex, agreed: EntryId, round: Round) -> Refused {
+        if refused <= self.matched {
+            let lost = round > self.matched_in;
+            return if lost {
+                Refused::Regressed
+            } else {
+                Refused::Stale
+            };
+        }
+        if refused >= self.next || (self.is_probing() && refused != self.next.prev()) {
+            return Refused::Stale;
+        }
+        self.probe_from(agreed.index.next());
+        Refused::BackedOff
+    }
+
+    /// Nothing was confirmed for `patience` although something is out: it was lost. Send again
+    /// from what is confirmed, one append at a time.
+    pub(crate) fn give_up_waiting(&mut self, patience: core::time::Duration, now: Time) {
+        if !self.inflight.is_empty() && now.since(self.moved_at) >= patience {
+            self.moved_at = now;
+            let next = if self.is_probing() {
+                self.next
+            } else {
+                self.matched.next()
+            };
+            self.probe_from(next);
+        }
+    }
+
+    fn probe_from(&mut self, next: LogIndex) {
+        self.mode = Mode::Probe { waiting: false };
+        self.next = next.max(self.matched.next());
+        self.inflight.clear();
+        self.loading = None;
+    }
+
+    const fn is_probing(&self) -> bool {
+        matches!(self.mode, Mode::Probe { .. })
+    }
+
+    /// Whether everything sent was confirmed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inflight.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Term;
+    use core::time::Duration;
+
+    fn i(index: u64) -> LogIndex {
+        LogIndex::new(index)
+    }
+
+    fn id(index: u64) -> EntryId {
+        EntryId::new(i(index), Term::new(1))
+    }
+
+    fn peer() -> Progress {
+        Progress::new(NodeId::new(2).unwrap(), i(10), Time::ZERO)
+    }
+
+    #[test]
+    fn a_probe_waits_for_its_answer_and_then_pipelines() {
+        let mut peer = peer();
+        assert!(peer.may_send(4, 100));
+        peer.sent_entries(i(11), 10, Time::ZERO);
+        assert!(!peer.may_send(4, 100), "one probe at a time");
+        assert_eq!(
+            peer.confirm(i(11), Round::ZERO, Time::ZERO),
+            Confirmed::News
+        );
+        for last in 12..=15 {
+            assert!(peer.may_send(4, 100));
+            peer.sent_entries(i(last), 10, Time::ZERO);
+        }
+        assert!(!peer.may_send(4, 100), "four messages are in flight");
+        assert!(
+            peer.may_send(5, 100) && !peer.may_send(5, 40),
+            "bytes are limited too"
+        );
+        assert_eq!(peer.next(), i(16));
+    }
+
+    /// Scenario B08
+    #[test]
+    fn a_late_refusal_of_what_was_confirmed_since_changes_nothing() {
+        let mut peer = peer();
+        peer.sent_entries(i(11), 10, Time::ZERO);
+        assert_eq!(
+            peer.confirm(i(11), Round::new(3), Time::ZERO),
+            Confirmed::News
+        );
+        assert_eq!(peer.refuse(i(10), id(4), Round::new(2)), Refused::Stale);
+        assert_eq!((peer.matched(), peer.next()), (i(11), i(12)));
+    }
+
+    /// Scenario A20
+    #[test]
+    fn a_fresh_refusal_of_what_was_confirmed_is_lost_data() {
+        let mut peer = peer();
+        peer.sent_entries(i(11), 10, Time::ZERO);
+        assert_eq!(
+            peer.confirm(i(11), Round::new(3), Time::ZERO),
+            Confirmed::News
+        );
+        assert_eq!(peer.refuse(i(11), id(0), Round::new(4)), Refused::Regressed);
+        assert_eq!(
+            peer.matched(),
+            i(11),
+            "the leader does not forget what it counted"
+        );
+    }
+
+    #[test]
+    fn a_peer_cannot_confirm_what_it_was_never_sent() {
+        let mut peer = peer();
+        assert_eq!(
+            peer.confirm(i(11), Round::ZERO, Time::ZERO),
+            Confirmed::NeverSent
+        );
+        assert_eq!(peer.matched(), LogIndex::NONE);
+    }
+
+    #[test]
+    fn a_refusal_moves_back_but_never_to_what_is_confirmed() {
+        let mut peer = peer();
+        peer.sent_entries(i(11), 10, Time::ZERO);
+        assert_eq!(peer.refuse(i(10), id(6), Round::ZERO), Refused::BackedOff);
+        assert_eq!(peer.next(), i(7));
+        assert_eq!(
+            peer.refuse(i(10), id(2), Round::ZERO),
+            Refused::Stale,
+            "answered already"
+        );
+        assert!(
+            peer.may_send(1, 1),
+            "the probe that was refused no longer waits"
+        );
+    }
+
+    #[test]
+    fn silence_after_sending_falls_back_to_what_is_confirmed() {
+        let mut peer = peer();
+        let patience = Duration::from_millis(100);
+        peer.sent_entries(i(11), 10, Time::ZERO);
+        assert_eq!(
+            peer.confirm(i(11), Round::ZERO, Time::ZERO),
+            Confirmed::News
+        );
+        peer.sent_entries(i(12), 10, Time::ZERO);
+        peer.sent_entries(i(13), 10, Time::ZERO);
+        peer.give_up_waiting(patience, Time::ZERO);
+        assert_eq!(peer.next(), i(14), "it is too early");
+        peer.give_up_waiting(patience, Time::ZERO.after(patience));
+        assert_eq!(peer.next(), i(12));
+        assert!(peer.is_idle());
+        assert_eq!(
+            peer.confirm(i(13), Round::ZERO, Time::ZERO),
+            Confirmed::News
+        );
+        assert_eq!(peer.next(), i(14), "late confirmations still count");
+    }
+}

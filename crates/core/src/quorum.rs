@@ -1,0 +1,137 @@
+//! The arithmetic of majorities: votes and the value a majority has reached. Only voters count,
+//! whoever asks (scenario C07).
+
+use alloc::vec::Vec;
+
+use crate::{Membership, NodeId};
+
+/// How many of `voters` make a majority.
+pub(crate) const fn majority(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+/// The largest value that a majority of the voters has reached; `None` without voters. Quadratic
+/// in the number of voters, which is small, and free of allocation.
+pub(crate) fn reached_by_majority<T: Copy + Ord>(
+    membership: &Membership,
+    value_of: impl Fn(NodeId) -> T,
+) -> Option<T> {
+    let voters = membership.voters();
+    let has_majority = |value: T| {
+        voters
+            .iter()
+            .filter(|&&voter| value_of(voter) >= value)
+            .count()
+            >= majority(voters.len())
+    };
+    voters
+        .iter()
+        .map(|&voter| value_of(voter))
+        .filter(|&value| has_majority(value))
+        .max()
+}
+
+/// Votes or pre-votes, at most one per node.
+#[derive(Debug, Default)]
+pub(crate) struct Votes {
+    granted: Vec<NodeId>,
+    refused: Vec<NodeId>,
+}
+
+impl Votes {
+    /// Counts a vote. The first word of a node stands.
+    pub(crate) fn record(&mut self, voter: NodeId, granted: bool) {
+        if self.granted.contains(&voter) || self.refused.contains(&voter) {
+            return;
+        }
+        if granted {
+            self.granted.push(voter);
+        } else {
+            self.refused.push(voter);
+        }
+    }
+
+    /// Whether a majority of the voters granted.
+    pub(crate) fn is_won(&self, membership: &Membership) -> bool {
+        let counted = self
+            .granted
+            .iter()
+            .filter(|&&voter| membership.is_voter(voter))
+            .count();
+        !membership.voters().is_empty() && counted >= majority(membership.voters().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u64) -> NodeId {
+        NodeId::new(id).unwrap()
+    }
+
+    fn voters(count: u64) -> Membership {
+        Membership::new((1..=count).map(node), [node(90)])
+    }
+
+    /// [Raft 5.2]
+    #[test]
+    fn an_election_needs_more_than_half_of_the_voters() {
+        for count in 1..=7u64 {
+            for granted in 0..=count {
+                let mut votes = Votes::default();
+                (1..=granted).for_each(|id| votes.record(node(id), true));
+                assert_eq!(
+                    votes.is_won(&voters(count)),
+                    granted * 2 > count,
+                    "{granted} of {count} votes"
+                );
+            }
+        }
+    }
+
+    /// Scenarios C07, A13
+    #[test]
+    fn votes_of_learners_and_strangers_do_not_count() {
+        let mut votes = Votes::default();
+        votes.record(node(1), true);
+        votes.record(node(90), true);
+        votes.record(node(91), true);
+        assert!(!votes.is_won(&voters(3)));
+        votes.record(node(2), true);
+        assert!(votes.is_won(&voters(3)));
+        assert!(
+            !Votes::default().is_won(&Membership::default()),
+            "nobody elects nobody"
+        );
+    }
+
+    #[test]
+    fn a_node_votes_once_per_campaign() {
+        let mut votes = Votes::default();
+        votes.record(node(2), true);
+        votes.record(node(2), true);
+        votes.record(node(3), false);
+        votes.record(node(3), true);
+        assert!(
+            !votes.is_won(&voters(3)),
+            "one voter granted; the other refused first"
+        );
+    }
+
+    #[test]
+    fn the_majority_value_is_the_one_most_have_passed() {
+        let reached = |values: &[u64]| {
+            let membership = voters(values.len() as u64);
+            reached_by_majority(&membership, |id| {
+                values[usize::try_from(id.get()).unwrap() - 1]
+            })
+        };
+        assert_eq!(reached(&[7]), Some(7));
+        assert_eq!(reached(&[7, 3]), Some(3), "two voters: both are needed");
+        assert_eq!(reached(&[7, 3, 5]), Some(5));
+        assert_eq!(reached(&[1, 9, 9, 2]), Some(2));
+        assert_eq!(reached(&[4, 4, 9, 1, 5]), Some(4));
+        assert_eq!(reached(&[]), None);
+    }
+}

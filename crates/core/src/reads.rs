@@ -1,0 +1,173 @@
+//! Reads on their way to a read index [Thesis 6.4]: at the leader until a majority has confirmed
+//! it, at a follower until the leader has answered, and everywhere until apply has got there.
+//! When each step happens is decided in `engine/read.rs`.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use crate::{Incarnation, LogIndex, NodeId, ReadId, Round, Time};
+
+/// Who wants to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A user of this node.
+    Local(ReadId),
+    /// A follower, in this life of its.
+    Peer(NodeId, Incarnation, ReadId),
+}
+
+/// The reads of a leader.
+#[derive(Debug, Default)]
+pub(crate) struct LeaderReads {
+    /// Waiting for the first commit of the leader's own term: until then it cannot know what is
+    /// committed (scenario E01).
+    before_own_commit: Vec<Reader>,
+    /// Waiting for the next round, each with the commit index at its arrival.
+    next: Vec<(Reader, LogIndex)>,
+    /// Waiting for answers to this round, which was first sent after they had arrived (E02).
+    asked: Option<(Round, Vec<(Reader, LogIndex)>)>,
+}
+
+impl LeaderReads {
+    pub(crate) fn len(&self) -> usize {
+        let asked = self.asked.as_ref().map_or(0, |(_, reads)| reads.len());
+        self.before_own_commit.len() + self.next.len() + asked
+    }
+
+    /// Keeps a read until the leader has committed an entry of its term.
+    pub(crate) fn hold(&mut self, reader: Reader) {
+        self.before_own_commit.push(reader);
+    }
+
+    /// The leader has committed an entry of its term, and everything up to `commit`.
+    pub(crate) fn own_term_committed(&mut self, commit: LogIndex) {
+        let held = core::mem::take(&mut self.before_own_commit);
+        self.next
+            .extend(held.into_iter().map(|reader| (reader, commit)));
+    }
+
+    /// A read that arrived while everything up to `commit` was committed.
+    pub(crate) fn queue(&mut self, reader: Reader, commit: LogIndex) {
+        self.next.push((reader, commit));
+    }
+
+    /// Whether a new round should be asked: reads wait and none is under way. All that wait
+    /// share it.
+    pub(crate) fn wants_round(&self) -> bool {
+        self.asked.is_none() && !self.next.is_empty()
+    }
+
+    /// `round` is asked on behalf of everything that waits.
+    pub(crate) fn ask(&mut self, round: Round) {
+        debug_assert!(self.asked.is_none(), "rounds are asked one after the other");
+        self.asked = Some((round, core::mem::take(&mut self.next)));
+    }
+
+    /// A majority has answered `round`: the reads that it confirms.
+    pub(crate) fn confirm(&mut self, round: Round) -> Vec<(Reader, LogIndex)> {
+        self.asked
+            .take_if(|(asked, _)| *asked <= round)
+            .map_or_else(Vec::new, |(_, reads)| reads)
+    }
+
+    /// Everything that waits, at the end of the leadership.
+    pub(crate) fn into_waiting(self) -> impl Iterator<Item = Reader> {
+        let asked = self.asked.map_or_else(Vec::new, |(_, reads)| reads);
+        let stamped = asked.into_iter().chain(self.next).map(|(reader, _)| reader);
+        stamped.chain(self.before_own_commit)
+    }
+}
+
+/// The reads that this node forwarded to the leader it follows, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct ForwardedReads {
+    waiting: VecDeque<(ReadId, Time)>,
+}
+
+impl ForwardedReads {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn push(&mut self, read: ReadId, now: Time) {
+        self.waiting.push_back((read, now));
+    }
+
+    /// Takes out a read that was answered; false if it is no longer waited for.
+    pub(crate) fn answer(&mut self, read: ReadId) -> bool {
+        let position = self
+            .waiting
+            .iter()
+            .position(|&(waiting, _)| waiting == read);
+        position
+            .and_then(|position| self.waiting.remove(position))
+            .is_some()
+    }
+
+    /// When the oldest was forwarded.
+    pub(crate) fn oldest(&self) -> Option<Time> {
+        self.waiting.front().map(|&(_, since)| since)
+    }
+
+    /// Takes out the oldest read if it was forwarded at `deadline` or before.
+    pub(crate) fn expire(&mut self, deadline: Time) -> Option<ReadId> {
+        let (read, _) = self.waiting.pop_front_if(|(_, since)| *since <= deadline)?;
+        Some(read)
+    }
+
+    /// Takes out everything: the leader is gone.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = ReadId> + '_ {
+        self.waiting.drain(..).map(|(read, _)| read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(read: u64) -> Reader {
+        Reader::Local(ReadId::new(read))
+    }
+
+    /// Scenario E02
+    #[test]
+    fn a_read_is_not_confirmed_by_a_round_asked_before_it_came() {
+        let mut reads = LeaderReads::default();
+        reads.queue(local(1), LogIndex::new(5));
+        reads.ask(Round::new(1));
+        reads.queue(local(2), LogIndex::new(6));
+        assert_eq!(reads.confirm(Round::new(1)), [(local(1), LogIndex::new(5))]);
+        assert!(
+            reads.wants_round(),
+            "the second read needs a round of its own"
+        );
+        reads.ask(Round::new(2));
+        assert!(
+            reads.confirm(Round::new(1)).is_empty(),
+            "a late answer confirms nothing new"
+        );
+        assert_eq!(reads.confirm(Round::new(2)).len(), 1);
+    }
+
+    /// Scenario E01
+    #[test]
+    fn a_held_read_takes_the_commit_index_of_the_own_term_commit() {
+        let mut reads = LeaderReads::default();
+        reads.hold(local(1));
+        assert!(!reads.wants_round());
+        reads.own_term_committed(LogIndex::new(9));
+        reads.ask(Round::new(1));
+        assert_eq!(reads.confirm(Round::new(1)), [(local(1), LogIndex::new(9))]);
+    }
+
+    /// Scenario E14
+    #[test]
+    fn every_read_is_handed_back_when_leadership_ends() {
+        let mut reads = LeaderReads::default();
+        reads.queue(local(1), LogIndex::new(5));
+        reads.ask(Round::new(1));
+        reads.queue(local(2), LogIndex::new(5));
+        reads.hold(local(3));
+        assert_eq!(reads.into_waiting().count(), 3);
+    }
+}
