@@ -1,8 +1,54 @@
-//! Replicate your own service.
+//! Replicate your own service: Raft consensus with a durable log and a tokio runtime.
+//!
+//! Bring a [`StateMachine`], start a [`Node`] of it on each machine, and use it from anywhere in
+//! your program: [`Node::propose`] replicates a command and returns its response,
+//! [`Node::read_linearizable`] looks at the state. Both work on every node of the cluster.
+//!
+//! The parts can be used one by one. [`Driver`] is the host without threads: inputs in, outputs
+//! out. [`wire`] is the codec. Without the feature `runtime` these two are what is left, and the
+//! crate does not depend on tokio.
+//!
+//! # Observability
+//!
+//! The library emits `tracing` events and depends on no exporter. Targets are stable:
+//!
+//! | target | events |
+//! |---|---|
+//! | `quorate::node` | birth of the cluster, `leadership` (fields `role`, `term`, `leader`, `ready`), stopping |
+//! | `quorate::log` | torn tails that were cut, failed reads, the failure that stops a node |
+//! | `quorate::transport` | peers that come and go, refused handshakes |
+
+mod cluster_id;
+mod driver;
 mod error;
+#[cfg(feature = "runtime")]
+mod node;
 mod peer;
 mod state_machine;
+#[cfg(feature = "runtime")]
+pub mod transport;
+pub mod wire;
 
+pub use bytes::Bytes;
+pub use quorate_core::{
+    Config, ConfigError, Counters, EntryId, LogIndex, NodeId, PeerStatus, RoleName, Status, Term,
+    Violation,
+};
+pub use quorate_log::{FsDisk, LogOptions, MemDisk};
+
+pub use cluster_id::cluster_id;
+pub use driver::{
+    Driver, DriverConfig, DriverCounters, Input, Leadership, Output, StopCause, StorageJob,
+};
 pub use error::{ProposeError, ReadError};
+#[cfg(feature = "runtime")]
+pub use node::{Node, NodeConfig, NodeStatus, StartError, StopReason};
 pub use peer::{ForwardOutcome, PeerMessage};
 pub use state_machine::{ApplyContext, DecodeError, StateMachine};
+#[cfg(feature = "runtime")]
+pub use transport::{Hub, Tcp};
+
+/// The README's example, compiled and run as a test.
+#[cfg(all(doctest, feature = "runtime"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -54,6 +54,8 @@ impl DecodeError {
     /// An error with this explanation.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        Self {
+            reason: reason.into(),
+        }
     }
 }

@@ -1,0 +1,151 @@
+//! What the driver makes of each of the engine's actions, and how waiters are told.
+
+use quorate_core::{Action, Entries, Message, Refusal, Request, RoleName};
+use quorate_log::Write;
+
+use super::{Driver, Leadership, Output, StopCause};
+use crate::{PeerMessage, ProposeError, ReadError};
+
+impl<W, R> Driver<W, R> {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { needs, message } => {
+                if let Some(message) = self.storage.hold(needs, message) {
+                    self.send_raft(message);
+                }
+            }
+            Action::LoadEntries {
+                load,
+                from,
+                to,
+                limit_bytes,
+                purpose: _,
+            } => {
+                self.outputs.push(Output::Load {
+                    load,
+                    from,
+                    to,
+                    limit_bytes,
+                });
+            }
+            Action::SaveHardState { write, state } => {
+                self.storage.push(write, Write::HardState(state));
+            }
+            Action::AppendEntries { write, entries } => {
+                self.storage.push(write, Write::Append(entries));
+            }
+            Action::Apply { entries } => self.apply(entries),
+            Action::Proposed { proposal: _, first } => self.accept_asker(first),
+            Action::ReadReady { read, index: _ } => {
+                for read in self.waiters.read_decided(read) {
+                    self.outputs.push(Output::Read(read));
+                }
+            }
+            Action::Refused { request, reason } => self.on_refused(request, reason),
+            Action::RoleChanged { role, term, leader } => {
+                let ready = self.leadership.ready && role == RoleName::Leader;
+                self.on_role_changed(Leadership {
+                    role,
+                    term,
+                    leader,
+                    ready,
+                });
+            }
+            Action::Fatal(violation) => self.stop(StopCause::Violation(violation)),
+        }
+    }
+
+    pub(super) fn send_raft(&mut self, message: Message) {
+        self.outputs.push(Output::Send {
+            to: message.to,
+            message: PeerMessage::Raft(message),
+        });
+    }
+
+    fn apply(&mut self, entries: Entries) {
+        let (waiters, replaced) = self.waiters.decide(&entries);
+        self.fail_proposals(replaced, &ProposeError::Replaced);
+        self.handed = entries.last().map_or(self.handed, |last| last.index);
+        self.outputs.push(Output::Apply { entries, waiters });
+    }
+
+    fn on_refused(&mut self, request: Request, reason: Refusal) {
+        match request {
+            Request::Proposal(_) => {
+                if let Some(asker) = self.asker.take() {
+                    self.refuse_asker(asker, reason);
+                }
+            }
+            Request::Read(read) => {
+                for read in self.waiters.read_decided(read) {
+                    self.fail_read(read, ReadError::from(reason));
+                }
+            }
+        }
+    }
+
+    /// A proposal waits for the leader it was given to. When that leader is gone its outcome
+    /// may stay open for long, so whoever waits is told that it is unknown (scenario H01).
+    fn on_role_changed(&mut self, leadership: Leadership) {
+        let same_leader =
+            self.leadership.leader == leadership.leader && self.leadership.term == leadership.term;
+        self.leadership = leadership;
+        self.outputs.push(Output::Leadership(leadership));
+        if !same_leader {
+            let waiters = self.waiters.drain_proposals();
+            self.fail_proposals(waiters, &ProposeError::Unknown);
+        }
+    }
+
+    /// Tells when a leader has applied what it took over (scenario B23).
+    pub(super) fn announce_leadership(&mut self) {
+        if self.leadership.role == RoleName::Leader
+            && !self.leadership.ready
+            && self
+                .engine
+                .as_ref()
+                .is_some_and(quorate_core::Engine::is_ready)
+        {
+            self.leadership.ready = true;
+            self.outputs.push(Output::Leadership(self.leadership));
+        }
+    }
+
+    pub(super) fn stop(&mut self, cause: StopCause) {
+        if !self.is_stopped {
+            self.is_stopped = true;
+            self.engine = None;
+            self.outputs.push(Output::Stopped(cause));
+        }
+    }
+
+    /// Everybody who waits is told that the node has stopped.
+    pub(super) fn fail_everything(&mut self) {
+        let mut waiters = self.waiters.drain_proposals();
+        waiters.extend(
+            std::mem::take(&mut self.proposals)
+                .into_iter()
+                .map(|(_, waiter)| waiter),
+        );
+        self.fail_proposals(waiters, &ProposeError::Stopped);
+        let mut reads = self.waiters.drain_reads();
+        reads.append(&mut self.reads);
+        for read in reads {
+            self.fail_read(read, ReadError::Stopped);
+        }
+    }
+
+    pub(super) fn fail_proposals(&mut self, waiters: Vec<W>, error: &ProposeError) {
+        for waiter in waiters {
+            self.fail_proposal(waiter, error.clone());
+        }
+    }
+
+    pub(super) fn fail_proposal(&mut self, waiter: W, error: ProposeError) {
+        self.outputs.push(Output::ProposeFailed { waiter, error });
+    }
+
+    pub(super) fn fail_read(&mut self, read: R, error: ReadError) {
+        self.outputs.push(Output::ReadFailed { read, error });
+    }
+}

@@ -1,0 +1,359 @@
+//! The birth of a cluster. A node with an empty directory has no memory of what it may have
+//! promised, so it neither votes nor counts, with one exception: when every founder's directory
+//! is empty, there is nothing to forget. Who the founders are is configured; what happens after
+//! the birth is the engine's.
+//!
+//! A founder first promises, durably, to found the cluster with one set of directories and no
+//! other; the cluster is born for it when every founder has promised the same. A founder whose
+//! directory is replaced later is not in any set that somebody promised, and stays out
+//! (scenario A20).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use quorate_core::{NodeId, Time};
+use quorate_log::{BirthStage, DirectoryId, Founding};
+use tracing::{error, info};
+
+/// How often a node that is not yet born tells the others how far it is.
+const NOTICE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// One node's part in the birth.
+#[derive(Debug)]
+pub(super) struct Birth {
+    node: NodeId,
+    directory: DirectoryId,
+    founders: Vec<NodeId>,
+    stage: BirthStage,
+    heard: BTreeMap<NodeId, (DirectoryId, BirthStage)>,
+    notice_at: Time,
+    obstacle: Option<Obstacle>,
+}
+
+/// Why a birth cannot go on without an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obstacle {
+    /// The cluster exists, with another directory of this node.
+    Forgotten {
+        by: NodeId,
+        known: Option<DirectoryId>,
+    },
+    /// A founder's directory was replaced while the cluster was being founded.
+    Replaced { founder: NodeId },
+}
+
+impl Birth {
+    pub(super) fn new(
+        node: NodeId,
+        directory: DirectoryId,
+        founders: Vec<NodeId>,
+        stage: BirthStage,
+        now: Time,
+    ) -> Self {
+        let heard = BTreeMap::new();
+        Self {
+            node,
+            directory,
+            founders,
+            stage,
+            heard,
+            notice_at: now,
+            obstacle: None,
+        }
+    }
+
+    pub(super) const fn is_born(&self) -> bool {
+        matches!(self.stage, BirthStage::Born(_))
+    }
+
+    /// When the others are next to be told; never once born.
+    pub(super) const fn notice_at(&self) -> Time {
+        if self.is_born() {
+            Time::NEVER
+        } else {
+            self.notice_at
+        }
+    }
+
+    /// What to tell the others.
+    pub(super) fn notice(&self) -> (DirectoryId, BirthStage) {
+        (self.directory, self.stage.clone())
+    }
+
+    /// The founders to tell now, if it is time.
+    pub(super) fn due_notices(&mut self, now: Time) -> Vec<NodeId> {
+        if now < self.notice_at() {
+            return Vec::new();
+        }
+        self.notice_at = now.after(NOTICE_INTERVAL);
+        self.others().collect()
+    }
+
+    /// A founder says how far it is. Returns whether it should be told how far we are: whoever
+    /// is born answers those who are not, and nobody else answers, so that no echo arises.
+    pub(super) fn hear(&mut self, from: NodeId, directory: DirectoryId, stage: BirthStage) -> bool {
+        if !self.founders.contains(&from) {
+            return false;
+        }
+        let is_unborn = !matches!(stage, BirthStage::Born(_));
+        if !self.is_born() {
+            self.heard.insert(from, (directory, stage));
+        }
+        self.is_born() && is_unborn
+    }
+
+    /// The stage to record next, if what was heard allows one.
+    pub(super) fn next_stage(&mut self) -> Option<BirthStage> {
+        match &self.stage {
+            BirthStage::New => self.promise().map(BirthStage::Prepared),
+            BirthStage::Prepared(founding) => {
+                let founding = founding.clone();
+                self.all_promised(&founding)
+                    .then_some(BirthStage::Born(founding))
+            }
+            BirthStage::Born(_) => None,
+        }
+    }
+
+    /// `stage` is on stable storage.
+    pub(super) fn recorded(&mut self, stage: BirthStage, now: Time) {
+        self.stage = stage;
+        self.notice_at = now;
+        if self.is_born() {
+            self.heard.clear();
+            info!(target: "quorate::node", node = %self.node, "the cluster is born");
+        }
+    }
+
+    /// What to promise: what others have promised already, or, where all are new, the
+    /// directories that they have.
+    fn promise(&mut self) -> Option<Founding> {
+        let promised = self
+            .heard
+            .iter()
+            .find_map(|(&founder, (_, stage))| match stage {
+                BirthStage::Prepared(founding) | BirthStage::Born(founding) => {
+                    Some((founder, founding.clone()))
+                }
+                BirthStage::New => None,
+            });
+        if let Some((by, founding)) = promised {
+            let known = founding.get(&self.node).copied();
+            let is_complete = founding.keys().eq(self.founders.iter());
+            if known == Some(self.directory) && is_complete {
+                return Some(founding);
+            }
+            self.report(Obstacle::Forgotten { by, known });
+            return None;
+        }
+        let mut founding: Founding = self
+            .heard
+            .iter()
+            .map(|(&founder, (directory, _))| (founder, *directory))
+            .collect();
+        founding.insert(self.node, self.directory);
+        founding.keys().eq(self.founders.iter()).then_some(founding)
+    }
+
+    fn all_promised(&mut self, ours: &Founding) -> bool {
+        let mut all = true;
+        for founder in self.others().collect::<Vec<_>>() {
+            match self.heard.get(&founder) {
+                Some((_, BirthStage::Prepared(theirs) | BirthStage::Born(theirs)))
+                    if theirs == ours => {}
+                Some((directory, BirthStage::New)) if ours.get(&founder) == Some(directory) => {
+                    all = false;
+                }
+                Some(_) => {
+                    self.report(Obstacle::Replaced { founder });
+                    all = false;
+                }
+                None => all = false,
+            }
+        }
+        all
+    }
+
+    fn others(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.founders
+            .iter()
+            .copied()
+            .filter(|&founder| founder != self.node)
+    }
+
+    /// Says once what an operator has to know.
+    fn report(&mut self, obstacle: Obstacle) {
+        if self.obstacle == Some(obstacle) {
+            return;
+        }
+        self.obstacle = Some(obstacle);
+        let (node, directory) = (self.node, self.directory);
+        match obstacle {
+            Obstacle::Forgotten { by, known } => error!(
+                target: "quorate::node",
+                %node, %directory, %by, known = known.map(tracing::field::display),
+                "this data directory is empty, but the cluster already exists and knows another \
+                 one: what this node had acknowledged is lost. It does not vote and does not \
+                 count. Stop it, put its original data directory back and start it again; if \
+                 that is gone, leave it stopped",
+            ),
+            Obstacle::Replaced { founder } => error!(
+                target: "quorate::node",
+                %node, %founder,
+                "the data directory of a founder was replaced before the cluster was born. \
+                 Nothing was written yet: stop all founders, remove their data directories and \
+                 start them again",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u64) -> NodeId {
+        NodeId::new(id).unwrap()
+    }
+
+    fn founder(id: u64, directory: u128) -> Birth {
+        let founders = vec![node(1), node(2), node(3)];
+        Birth::new(
+            node(id),
+            DirectoryId(directory),
+            founders,
+            BirthStage::New,
+            Time::ZERO,
+        )
+    }
+
+    fn tell(to: &mut Birth, from: &Birth) -> bool {
+        let (directory, stage) = from.notice();
+        to.hear(from.node, directory, stage)
+    }
+
+    fn advance(birth: &mut Birth) -> bool {
+        let next = birth.next_stage();
+        let moved = next.is_some();
+        next.into_iter()
+            .for_each(|stage| birth.recorded(stage, Time::ZERO));
+        moved
+    }
+
+    /// Everybody hears everybody until nothing moves any more.
+    fn settle(all: &mut [Birth]) {
+        loop {
+            let notices: Vec<_> = all.iter().map(|b| (b.node, b.notice())).collect();
+            for birth in all.iter_mut() {
+                for (from, (directory, stage)) in &notices {
+                    if *from != birth.node {
+                        birth.hear(*from, *directory, stage.clone());
+                    }
+                }
+            }
+            if !all
+                .iter_mut()
+                .fold(false, |moved, birth| advance(birth) || moved)
+            {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_born_when_every_founder_is_new() {
+        let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];
+        settle(&mut all);
+        assert!(all.iter().all(Birth::is_born));
+    }
+
+    #[test]
+    fn nobody_is_born_while_a_founder_is_missing() {
+        let mut present = [founder(1, 10), founder(2, 20)];
+        settle(&mut present);
+        assert!(present.iter().all(|birth| birth.stage == BirthStage::New));
+    }
+
+    #[test]
+    fn a_single_founder_needs_nobody() {
+        let mut alone = Birth::new(
+            node(1),
+            DirectoryId(1),
+            vec![node(1)],
+            BirthStage::New,
+            Time::ZERO,
+        );
+        assert!(advance(&mut alone) && advance(&mut alone) && alone.is_born());
+    }
+
+    /// Scenario A20
+    #[test]
+    fn a_founder_that_comes_back_empty_is_not_born_again() {
+        let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];
+        settle(&mut all);
+        let [one, two, _] = all;
+        let mut again = [one, two, founder(3, 31)];
+        settle(&mut again);
+        assert_eq!(again[2].stage, BirthStage::New, "its memory is gone");
+        assert!(matches!(
+            again[2].obstacle,
+            Some(Obstacle::Forgotten { .. })
+        ));
+    }
+
+    /// A late "I am new" of a founder that has been born since must not found a second cluster
+    /// together with a founder that came back empty (scenarios A20, A21).
+    #[test]
+    fn old_news_does_not_found_a_second_cluster() {
+        let (mut one, mut two, mut three) = (founder(1, 10), founder(2, 20), founder(3, 30));
+        tell(&mut two, &one);
+        for (to, from) in [(1, 2), (1, 3), (3, 1), (3, 2)] {
+            let from = if from == 1 {
+                &one
+            } else if from == 2 {
+                &two
+            } else {
+                &three
+            };
+            let (directory, stage) = from.notice();
+            let id = from.node;
+            let to = if to == 1 { &mut one } else { &mut three };
+            to.hear(id, directory, stage);
+        }
+        assert!(
+            advance(&mut one) && advance(&mut three),
+            "both promise 10, 20, 30"
+        );
+        assert!(
+            !advance(&mut one),
+            "the second founder has not promised yet"
+        );
+        let wiped = founder(3, 31);
+        tell(&mut two, &wiped);
+        assert!(
+            advance(&mut two),
+            "it believes that all are new and promises 10, 20, 31"
+        );
+        tell(&mut one, &two);
+        tell(&mut two, &one);
+        assert!(
+            !advance(&mut one) && !advance(&mut two),
+            "the promises differ: nobody is born"
+        );
+        assert!(matches!(one.obstacle, Some(Obstacle::Replaced { .. })));
+    }
+
+    #[test]
+    fn only_the_born_answer_and_only_the_unborn() {
+        let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];
+        let unborn = founder(2, 20);
+        assert!(!tell(&mut all[0], &unborn));
+        settle(&mut all);
+        assert!(
+            tell(&mut all[0], &unborn),
+            "it has to learn that the cluster exists"
+        );
+        let [mut one, two, _] = all;
+        assert!(!tell(&mut one, &two), "two born nodes have nothing to say");
+    }
+}

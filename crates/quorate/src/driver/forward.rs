@@ -1,0 +1,165 @@
+//! Proposals that a follower passes on to the leader. The leader answers where it appended them;
+//! what became of them the follower sees when it applies its own log. A batch is passed on once:
+//! a node that does not lead refuses it (scenario H12).
+
+use bytes::Bytes;
+use quorate_core::{EntryId, Incarnation, NodeId, Refusal};
+
+use super::{Driver, Output};
+use crate::{ForwardOutcome, PeerMessage, ProposeError};
+
+/// Who asked for a batch of proposals.
+#[derive(Debug)]
+pub(super) enum Asker<W> {
+    /// Users of this node.
+    Users(Vec<W>),
+    /// Another node, on behalf of its users.
+    Peer {
+        node: NodeId,
+        request: u64,
+        life: Incarnation,
+    },
+}
+
+impl<W, R> Driver<W, R> {
+    /// Passes users' proposals on to the leader.
+    pub(super) fn forward(&mut self, commands: Vec<Bytes>, waiters: Vec<W>) {
+        let Some(leader) = self.leadership.leader.filter(|_| self.engine.is_some()) else {
+            for waiter in waiters {
+                self.fail_proposal(waiter, ProposeError::NotLeader { leader: None });
+            }
+            return;
+        };
+        let mut commands = commands.into_iter().peekable();
+        let mut waiters = waiters.into_iter();
+        while commands.peek().is_some() {
+            let part = take_part(&mut commands, self.config.engine.max_append_bytes);
+            let waiting: Vec<W> = waiters.by_ref().take(part.len()).collect();
+            let (request, asker) = (self.next_forward, self.config.life);
+            self.next_forward += 1;
+            self.counters.forwarded_commands += part.len() as u64;
+            self.waiters.forward(request, waiting, self.now);
+            let message = PeerMessage::Forward {
+                request,
+                asker,
+                commands: part,
+            };
+            self.outputs.push(Output::Send {
+                to: leader,
+                message,
+            });
+        }
+    }
+
+    /// Another node passes its users' proposals on to us.
+    pub(super) fn on_forward(
+        &mut self,
+        node: NodeId,
+        request: u64,
+        life: Incarnation,
+        commands: Vec<Bytes>,
+    ) {
+        self.propose(
+            commands,
+            Asker::Peer {
+                node,
+                request,
+                life,
+            },
+        );
+    }
+
+    /// The leader has answered.
+    pub(super) fn on_forward_reply(&mut self, request: u64, outcome: ForwardOutcome) {
+        let Some(waiters) = self.waiters.answered(request) else {
+            return;
+        };
+        match outcome {
+            ForwardOutcome::Appended(first) if first.index > self.handed => {
+                self.await_apply(first, waiters);
+            }
+            // The entries came before the answer, by another connection, and are being applied:
+            // their responses are gone.
+            ForwardOutcome::Appended(_) => self.fail_proposals(waiters, &ProposeError::Unknown),
+            ForwardOutcome::Refused(refusal) => {
+                self.fail_proposals(waiters, &ProposeError::from(refusal));
+            }
+        }
+    }
+
+    /// The batch that the engine looked at was appended.
+    pub(super) fn accept_asker(&mut self, first: EntryId) {
+        match self.asker.take() {
+            Some(Asker::Users(waiters)) => self.await_apply(first, waiters),
+            Some(Asker::Peer {
+                node,
+                request,
+                life,
+            }) => {
+                self.reply_forward(node, request, life, ForwardOutcome::Appended(first));
+            }
+            None => {}
+        }
+    }
+
+    /// A batch was not appended.
+    pub(super) fn refuse_asker(&mut self, asker: Asker<W>, refusal: Refusal) {
+        match asker {
+            Asker::Users(waiters) => self.fail_proposals(waiters, &ProposeError::from(refusal)),
+            Asker::Peer {
+                node,
+                request,
+                life,
+            } => {
+                self.reply_forward(node, request, life, ForwardOutcome::Refused(refusal));
+            }
+        }
+    }
+
+    /// Batches that the leader does not answer: they, or the answer, were lost on the way.
+    pub(super) fn expire_forwards(&mut self) {
+        let patience = self.forward_patience();
+        while let Some((request, sent_at)) = self.waiters.oldest_forward()
+            && sent_at.after(patience) <= self.now
+        {
+            let waiters = self.waiters.answered(request).unwrap_or_default();
+            self.fail_proposals(waiters, &ProposeError::Unknown);
+        }
+    }
+
+    fn await_apply(&mut self, first: EntryId, waiters: Vec<W>) {
+        let replaced = self.waiters.append(first, waiters);
+        self.fail_proposals(replaced, &ProposeError::Replaced);
+    }
+
+    fn reply_forward(
+        &mut self,
+        to: NodeId,
+        request: u64,
+        asker: Incarnation,
+        outcome: ForwardOutcome,
+    ) {
+        let message = PeerMessage::ForwardReply {
+            request,
+            asker,
+            outcome,
+        };
+        self.outputs.push(Output::Send { to, message });
+    }
+}
+
+/// Takes commands up to `limit_bytes`, but at least one, so that a batch fits into a frame.
+fn take_part(
+    commands: &mut std::iter::Peekable<impl Iterator<Item = Bytes>>,
+    limit_bytes: u64,
+) -> Vec<Bytes> {
+    let mut part = Vec::new();
+    let mut bytes = 0;
+    while let Some(command) =
+        commands.next_if(|next| part.is_empty() || bytes + next.len() as u64 <= limit_bytes)
+    {
+        bytes += command.len() as u64;
+        part.push(command);
+    }
+    part
+}

@@ -1,0 +1,116 @@
+//! The apply thread: the state machine lives here and nowhere else. Commands and reads come
+//! through one queue, so that a read sees the state between two commands, never inside one. A
+//! slow or panicking machine harms nobody but itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+use quorate_core::{Entries, Entry, LogIndex, Payload};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use super::StopReason;
+use super::shell::Completion;
+use crate::{ApplyContext, ProposeError, ReadError, StateMachine};
+
+/// Who waits for the response to a proposal.
+pub(super) type Waiter<S> = oneshot::Sender<Result<<S as StateMachine>::Response, ProposeError>>;
+
+/// A read: called once, with the state or with the reason why there is none.
+pub(super) type ReadTask<S> = Box<dyn FnOnce(Result<&S, ReadError>) + Send>;
+
+/// Work for the apply thread.
+pub(super) enum Request<S: StateMachine> {
+    /// Apply entries and give the responses to those who wait.
+    Apply {
+        entries: Entries,
+        waiters: Vec<(LogIndex, Waiter<S>)>,
+    },
+    /// Serve a read.
+    Read(ReadTask<S>),
+}
+
+/// Runs until every sender of `requests` is gone, or until the machine fails.
+pub(super) fn run<S: StateMachine>(
+    mut machine: S,
+    requests: &Receiver<Request<S>>,
+    completions: &UnboundedSender<Completion>,
+) {
+    while let Ok(request) = requests.recv() {
+        match request {
+            Request::Apply { entries, waiters } => {
+                if let Err(reason) = apply(&mut machine, &entries, waiters, completions) {
+                    let _ = completions.send(Completion::ApplyFailed(reason));
+                    return;
+                }
+            }
+            Request::Read(read) => read(Ok(&machine)),
+        }
+    }
+}
+
+fn apply<S: StateMachine>(
+    machine: &mut S,
+    entries: &Entries,
+    waiters: Vec<(LogIndex, Waiter<S>)>,
+    completions: &UnboundedSender<Completion>,
+) -> Result<(), StopReason> {
+    let mut waiters = waiters.into_iter().peekable();
+    for entry in entries.iter() {
+        let waiter = waiters.next_if(|(index, _)| *index == entry.index);
+        match &entry.payload {
+            Payload::Noop => {}
+            Payload::Command(command) => {
+                let response = apply_one(machine, entry, command.clone())?;
+                if let Some((_, waiter)) = waiter {
+                    // The user may have stopped waiting.
+                    let _ = waiter.send(Ok(response));
+                }
+            }
+        }
+    }
+    if let Some(last) = entries.last() {
+        let _ = completions.send(Completion::Applied(last.index));
+    }
+    Ok(())
+}
+
+/// A machine that panicked may be halfway through a command: its state is worth nothing, and
+/// the node stops (scenario H04).
+fn apply_one<S: StateMachine>(
+    machine: &mut S,
+    entry: &Entry,
+    command: Bytes,
+) -> Result<S::Response, StopReason> {
+    let index = entry.index;
+    let context = ApplyContext {
+        index,
+        term: entry.term,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        S::decode(command).map(|command| machine.apply(context, command))
+    }));
+    match outcome {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(error)) => Err(StopReason::Undecodable {
+            index,
+            reason: error.to_string(),
+        }),
+        Err(_) => Err(StopReason::ApplyPanicked { index }),
+    }
+}
+
+/// A read that hands its value to `answer`. A closure that panics has only looked: the state is
+/// intact and the node goes on (scenario E18).
+pub(super) fn read_task<S: StateMachine, T: Send + 'static>(
+    read: impl FnOnce(&S) -> T + Send + 'static,
+    answer: oneshot::Sender<Result<T, ReadError>>,
+) -> ReadTask<S> {
+    Box::new(move |state| {
+        let outcome = state.and_then(|machine| {
+            catch_unwind(AssertUnwindSafe(|| read(machine))).map_err(|_| ReadError::Panicked)
+        });
+        let _ = answer.send(outcome);
+    })
+}

@@ -1,0 +1,258 @@
+//! The loop of the driver's thread: takes inputs from the queues, gives them to the driver and
+//! performs what it answers. No decision is made here.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate_core::{LoadId, LoadOutcome, LogIndex, Time};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+use super::apply::{self, ReadTask, Waiter};
+use super::{NodeStatus, Shared, StopReason, clock, storage};
+use crate::StateMachine;
+use crate::driver::{Driver, Input, Output, StopCause};
+use crate::transport::{Inbound, Transport};
+
+/// Inputs taken in one turn from one queue, at most: a flood of one kind must not keep the
+/// others waiting.
+const MAX_BATCH: usize = 1024;
+
+/// How long a stopping node waits for its other threads. A disk or state machine that hangs
+/// must not keep it from stopping (scenario H09).
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a user asks of the node.
+pub(super) enum Ask<S: StateMachine> {
+    /// Replicate a command.
+    Propose { command: Bytes, waiter: Waiter<S> },
+    /// Serve a read.
+    Read(ReadTask<S>),
+}
+
+/// What another thread of the node has finished.
+#[derive(Debug)]
+pub(super) enum Completion {
+    /// The storage job is durable.
+    Stored,
+    /// The storage job failed.
+    StorageFailed(String),
+    /// Entries were read, or not.
+    Loaded { load: LoadId, outcome: LoadOutcome },
+    /// Applied up to here.
+    Applied(LogIndex),
+    /// The state machine failed.
+    ApplyFailed(StopReason),
+}
+
+/// The driver with the ends of all its queues.
+pub(super) struct Shell<S: StateMachine, T> {
+    pub(super) driver: Driver<Waiter<S>, ReadTask<S>>,
+    pub(super) transport: T,
+    pub(super) inbox: Receiver<Inbound>,
+    pub(super) asks: Receiver<Ask<S>>,
+    pub(super) completions: UnboundedReceiver<Completion>,
+    pub(super) storage: Sender<storage::Request>,
+    pub(super) apply: Sender<apply::Request<S>>,
+    pub(super) shutdown: watch::Receiver<bool>,
+    pub(super) shared: Arc<Shared>,
+    /// The transport has not closed the inbox.
+    pub(super) hears_peers: bool,
+}
+
+/// Messages of one turn, by queue.
+struct Batch<S: StateMachine> {
+    inbox: Vec<Inbound>,
+    asks: Vec<Ask<S>>,
+    completions: Vec<Completion>,
+    is_shutdown: bool,
+}
+
+impl<S: StateMachine, T: Transport> Shell<S, T> {
+    /// Runs until the node stops, and says why it did.
+    pub(super) async fn run(mut self) -> StopReason {
+        let mut reason = None;
+        let mut batch = Batch {
+            inbox: Vec::new(),
+            asks: Vec::new(),
+            completions: Vec::new(),
+            is_shutdown: false,
+        };
+        while reason.is_none() {
+            self.wait(&mut batch).await;
+            let failure = batch.completions.iter().find_map(why_stopped);
+            let inputs = take_inputs(&mut batch);
+            let outputs = self.driver.turn(clock::now(), inputs);
+            for output in outputs {
+                if let Some(cause) = self.perform(output) {
+                    reason = Some(failure.clone().unwrap_or(cause.into()));
+                }
+            }
+            self.publish();
+        }
+        self.transport.shutdown();
+        let reason = reason.unwrap_or(StopReason::Requested);
+        match &reason {
+            StopReason::Requested => info!(target: "quorate::node", "the node stops"),
+            StopReason::StorageFailed { .. }
+            | StopReason::Violation(_)
+            | StopReason::ApplyPanicked { .. }
+            | StopReason::Undecodable { .. } => {
+                error!(target: "quorate::node", %reason, "the node stops");
+            }
+        }
+        reason
+    }
+
+    /// Waits until something happened or the driver wants to be called, then takes what there is.
+    async fn wait(&mut self, batch: &mut Batch<S>) {
+        let timeout = until(self.driver.next_timeout());
+        let takes_asks = self.driver.accepts_proposals() && self.driver.accepts_reads();
+        tokio::select! {
+            // The disk and the peers first: they are what others wait for.
+            biased;
+            taken = self.completions.recv_many(&mut batch.completions, MAX_BATCH) => {
+                batch.is_shutdown = taken == 0;
+            }
+            taken = self.inbox.recv_many(&mut batch.inbox, MAX_BATCH), if self.hears_peers => {
+                // A transport may be done with delivering and go on sending.
+                self.hears_peers = taken > 0;
+            }
+            taken = self.asks.recv_many(&mut batch.asks, MAX_BATCH), if takes_asks => {
+                // Every handle is gone, and with them whoever could want anything.
+                batch.is_shutdown = taken == 0;
+            }
+            changed = self.shutdown.wait_for(|is_wanted| *is_wanted) => {
+                let _ = changed;
+                batch.is_shutdown = true;
+            }
+            () = tokio::time::sleep(timeout) => {}
+        }
+        fill(&mut batch.completions, || self.completions.try_recv().ok());
+        fill(&mut batch.inbox, || self.inbox.try_recv().ok());
+        if takes_asks {
+            fill(&mut batch.asks, || self.asks.try_recv().ok());
+        }
+    }
+
+    /// Performs one output. Gives back why, if it is the last.
+    fn perform(&mut self, output: Output<Waiter<S>, ReadTask<S>>) -> Option<StopCause> {
+        // A thread whose queue is closed has failed and has said so, or will: its completion
+        // stops the node. An answer that nobody waits for any more is no error either.
+        match output {
+            Output::Send { to, message } => self.transport.send(to, message),
+            Output::Store(job) => {
+                let _ = self.storage.send(storage::Request::Job(job));
+            }
+            Output::Load {
+                load,
+                from,
+                to,
+                limit_bytes,
+            } => {
+                let request = storage::Request::Load {
+                    load,
+                    from,
+                    to,
+                    limit_bytes,
+                };
+                let _ = self.storage.send(request);
+            }
+            Output::Apply { entries, waiters } => {
+                let _ = self.apply.send(apply::Request::Apply { entries, waiters });
+            }
+            Output::Read(read) => {
+                let _ = self.apply.send(apply::Request::Read(read));
+            }
+            Output::ProposeFailed { waiter, error } => {
+                let _ = waiter.send(Err(error));
+            }
+            Output::ReadFailed { read, error } => read(Err(error)),
+            Output::Leadership(leadership) => {
+                info!(
+                    target: "quorate::node",
+                    role = ?leadership.role,
+                    term = leadership.term.get(),
+                    leader = leadership.leader.map(quorate_core::NodeId::get),
+                    ready = leadership.ready,
+                    "leadership",
+                );
+                self.shared.leadership.send_replace(leadership);
+            }
+            Output::Stopped(cause) => return Some(cause),
+        }
+        None
+    }
+
+    fn publish(&self) {
+        let status = NodeStatus {
+            engine: self.driver.status(),
+            counters: self.driver.counters(),
+            fsyncs: 0,
+            bytes_written: 0,
+        };
+        self.shared.publish(status);
+    }
+}
+
+/// Waits for the other threads to end, for a bounded time. Their queues are closed by now.
+pub(super) async fn farewell(threads: [tokio::sync::oneshot::Receiver<()>; 2]) {
+    for ended in threads {
+        let _ = tokio::time::timeout(FAREWELL, ended).await;
+    }
+}
+
+/// How long to sleep until `at`.
+fn until(at: Time) -> Duration {
+    // Far deadlines are cut short: waking up once an hour for nothing is free.
+    at.since(clock::now()).min(Duration::from_secs(3600))
+}
+
+fn fill<M>(batch: &mut Vec<M>, mut next: impl FnMut() -> Option<M>) {
+    while batch.len() < MAX_BATCH
+        && let Some(message) = next()
+    {
+        batch.push(message);
+    }
+}
+
+/// The failure that a completion reports.
+fn why_stopped(completion: &Completion) -> Option<StopReason> {
+    match completion {
+        Completion::StorageFailed(reason) => Some(StopReason::StorageFailed {
+            reason: reason.clone(),
+        }),
+        Completion::ApplyFailed(reason) => Some(reason.clone()),
+        Completion::Stored | Completion::Loaded { .. } | Completion::Applied(_) => None,
+    }
+}
+
+/// Everything that was taken from the queues, as inputs: what the node itself has finished
+/// first, then peers, then users.
+fn take_inputs<S: StateMachine>(
+    batch: &mut Batch<S>,
+) -> impl Iterator<Item = Input<Waiter<S>, ReadTask<S>>> + '_ {
+    let shutdown = batch.is_shutdown.then_some(Input::Shutdown);
+    let completions = batch
+        .completions
+        .drain(..)
+        .map(|completion| match completion {
+            Completion::Stored => Input::Stored,
+            Completion::StorageFailed(_) => Input::StorageFailed,
+            Completion::Loaded { load, outcome } => Input::Loaded { load, outcome },
+            Completion::Applied(index) => Input::Applied(index),
+            Completion::ApplyFailed(_) => Input::Shutdown,
+        });
+    let inbox = batch
+        .inbox
+        .drain(..)
+        .map(|Inbound { from, message }| Input::Peer { from, message });
+    let asks = batch.asks.drain(..).map(|ask| match ask {
+        Ask::Propose { command, waiter } => Input::Propose { command, waiter },
+        Ask::Read(read) => Input::Read(read),
+    });
+    completions.chain(inbox).chain(asks).chain(shutdown)
+}

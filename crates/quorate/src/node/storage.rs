@@ -1,0 +1,154 @@
+//! The storage thread: performs one job after the other on the log, and reads old entries in
+//! between. It decides nothing; the driver says what a job is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use quorate_core::{EntryId, LoadId, LoadOutcome, LogIndex};
+use quorate_log::{Disk, Log, ReadOutcome, StorageError};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{error, warn};
+
+use super::shell::Completion;
+use crate::driver::StorageJob;
+
+/// After this long without a job the log notes how far it is, so that a later open need not
+/// guess.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What the log may prepare for later jobs after each one, in bytes. A multiple of what a usual
+/// job writes, so that a segment is ready before it is needed, and small enough not to delay the
+/// next job by more than a fraction of an fsync.
+const HOUSEKEEPING_BYTES: u64 = 128 * 1024;
+
+/// Work for the storage thread.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Perform a job and say when it is durable.
+    Job(StorageJob),
+    /// Read entries for the engine.
+    Load {
+        load: LoadId,
+        from: LogIndex,
+        to: EntryId,
+        limit_bytes: u64,
+    },
+}
+
+/// What the storage thread has done since the start.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) fsyncs: AtomicU64,
+    pub(super) bytes: AtomicU64,
+}
+
+/// Runs until every sender of `requests` is gone, then closes the log. An error ends it at
+/// once: a disk that failed a write is not asked again.
+pub(super) fn run<D: Disk>(
+    mut log: Log<D>,
+    requests: &Receiver<Request>,
+    completions: &UnboundedSender<Completion>,
+    counters: &Arc<Counters>,
+) {
+    let mut has_more_to_prepare = true;
+    let mut is_idle = false;
+    loop {
+        let received = if is_idle {
+            requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            requests.recv_timeout(IDLE)
+        };
+        let served = match received {
+            Ok(request) => {
+                is_idle = false;
+                serve(&mut log, request, completions, counters).and_then(|()| {
+                    has_more_to_prepare = log.housekeep(HOUSEKEEPING_BYTES)?;
+                    Ok(())
+                })
+            }
+            Err(RecvTimeoutError::Timeout) if has_more_to_prepare => log
+                .housekeep(HOUSEKEEPING_BYTES)
+                .map(|more| has_more_to_prepare = more),
+            Err(RecvTimeoutError::Timeout) => {
+                is_idle = true;
+                log.idle()
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        if let Err(error) = served {
+            report(&error);
+            // Nobody listens only if the node has stopped already.
+            let _ = completions.send(Completion::StorageFailed(error.to_string()));
+            return;
+        }
+    }
+    if let Err(error) = log.close() {
+        report(&error);
+    }
+}
+
+fn serve<D: Disk>(
+    log: &mut Log<D>,
+    request: Request,
+    completions: &UnboundedSender<Completion>,
+    counters: &Arc<Counters>,
+) -> Result<(), StorageError> {
+    let completion = match request {
+        Request::Job(StorageJob::Write(writes)) => {
+            let performed = log.perform(&writes)?;
+            counters
+                .fsyncs
+                .fetch_add(performed.syncs, Ordering::Relaxed);
+            counters.bytes.fetch_add(performed.bytes, Ordering::Relaxed);
+            Completion::Stored
+        }
+        Request::Job(StorageJob::Stage(stage)) => {
+            log.set_stage(stage)?;
+            Completion::Stored
+        }
+        Request::Load {
+            load,
+            from,
+            to,
+            limit_bytes,
+        } => {
+            let outcome = match log.read(from, to, limit_bytes) {
+                Ok(ReadOutcome::Found(entries)) => LoadOutcome::Found(entries),
+                Ok(ReadOutcome::Gone) => LoadOutcome::Gone,
+                Err(error) => {
+                    // A failed read says nothing of the writes: the engine asks again.
+                    warn!(target: "quorate::log", %error, %from, "entries cannot be read");
+                    LoadOutcome::Failed
+                }
+            };
+            Completion::Loaded { load, outcome }
+        }
+    };
+    let _ = completions.send(completion);
+    Ok(())
+}
+
+fn report(error: &StorageError) {
+    error!(
+        target: "quorate::log",
+        error = %Chain(error),
+        "storage failed; nothing that follows may count on this disk, so the node stops",
+    );
+}
+
+/// An error with its causes, in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

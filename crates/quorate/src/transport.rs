@@ -1,0 +1,139 @@
+//! How messages get to other nodes: the trait a node is started with, and what it is given. The
+//! transports themselves are in `transport/`: [`Tcp`] for real clusters, [`Hub`] for several
+//! nodes in one process. What the bytes mean is in `wire/`.
+
+mod accept;
+mod backoff;
+mod dial;
+mod handshake;
+mod hub;
+mod link;
+mod queue;
+mod tcp;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use quorate_core::{Incarnation, NodeId};
+use quorate_log::{ClusterId, DirectoryId};
+use tokio::sync::mpsc;
+
+pub use backoff::Backoff;
+pub use hub::{Hub, InProcess};
+pub use tcp::Tcp;
+
+use crate::PeerMessage;
+use crate::wire::Hello;
+
+/// Carries messages between nodes. It may lose, repeat and reorder them, but must not alter them
+/// and must not deliver them to another node or another cluster.
+pub trait Transport: Send + 'static {
+    /// Begins to carry messages for this node. Called once, inside the tokio runtime of the
+    /// driver's thread.
+    ///
+    /// # Errors
+    /// The transport cannot be used: see [`TransportError`].
+    fn start(&mut self, local: Local, inbox: Inbox) -> Result<(), TransportError>;
+
+    /// Replaces the peers and their addresses, for a change of membership or a peer that moved
+    /// (scenarios H13, H14). A peer whose address is the same keeps its connection.
+    fn set_peers(&mut self, peers: BTreeMap<NodeId, String>);
+
+    /// Sends a message, or drops it: when the peer is unknown or unreachable, or reads more
+    /// slowly than the node writes. Never blocks (scenario B18); whoever needs an answer asks
+    /// again.
+    fn send(&mut self, to: NodeId, message: PeerMessage);
+
+    /// Closes every connection. Nothing is delivered after the runtime has run next. A second
+    /// call does nothing.
+    fn shutdown(&mut self);
+}
+
+/// What a transport has to know of the node it works for.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// The cluster. Messages of other clusters never get through.
+    pub cluster: ClusterId,
+    /// The node.
+    pub node: NodeId,
+    /// Its present life.
+    pub incarnation: Incarnation,
+    /// Its data directory.
+    pub directory: DirectoryId,
+    /// The other members and their addresses. The node itself may be among them and is ignored.
+    pub peers: BTreeMap<NodeId, String>,
+    /// The longest frame to send or accept, in bytes. To be the same on every node, and above
+    /// the largest append: the larger of one entry and an append's limit, with the overhead that
+    /// the engine counts per entry (scenario B19).
+    pub max_frame_bytes: u32,
+}
+
+impl Local {
+    /// What this node says first to `to`.
+    fn hello(&self, to: NodeId) -> Hello {
+        Hello {
+            versions: crate::wire::VersionRange::SUPPORTED,
+            cluster: self.cluster,
+            from: self.node,
+            to,
+            incarnation: self.incarnation,
+            directory: self.directory,
+        }
+    }
+}
+
+/// A message that arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbound {
+    /// Who sent it, as shown in the handshake. An engine's message names the same node.
+    pub from: NodeId,
+    /// What it says.
+    pub message: PeerMessage,
+}
+
+/// Where a transport delivers. Bounded: while it is full, connections are not read from, and
+/// the peers' queues fill in turn. Its reader takes many messages at once with `recv_many`.
+#[derive(Clone, Debug)]
+pub struct Inbox(mpsc::Sender<Inbound>);
+
+impl Inbox {
+    /// An inbox for this many messages, with the end that the driver reads from.
+    ///
+    /// # Panics
+    /// If `messages` is zero.
+    #[must_use]
+    pub fn new(messages: usize) -> (Self, mpsc::Receiver<Inbound>) {
+        let (sender, receiver) = mpsc::channel(messages);
+        (Self(sender), receiver)
+    }
+
+    /// Delivers, waiting for room. `false` once nobody reads any more.
+    pub async fn deliver(&self, inbound: Inbound) -> bool {
+        self.0.send(inbound).await.is_ok()
+    }
+
+    /// Delivers if there is room.
+    pub fn try_deliver(&self, inbound: Inbound) -> bool {
+        self.0.try_send(inbound).is_ok()
+    }
+}
+
+/// Why a transport cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The address to listen at is malformed, taken or not this machine's. Choose another.
+    #[error("cannot listen at {address}")]
+    Bind {
+        /// The address.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The listener cannot be handed to the runtime.
+    #[error("the runtime does not take the listener")]
+    Listener(#[source] io::Error),
+    /// The transport was started or shut down before; bind a new one.
+    #[error("the transport was started or shut down before")]
+    Used,
+}

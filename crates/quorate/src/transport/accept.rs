@@ -1,0 +1,256 @@
+//! The incoming connections: accepted, introduced, and read into the inbox. Nothing but signs of
+//! life is written to them; what this node says goes out where it dialled (`dial.rs`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quorate_core::NodeId;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::link::{LinkError, SILENCE_LIMIT, show_life};
+use super::{Inbound, Inbox, Local, handshake};
+use crate::PeerMessage;
+use crate::wire::{Decoder, HandshakeError, decode};
+
+/// Connections that may be in their handshake at a time. More wait in the system's backlog.
+const MAX_STRANGERS: usize = 64;
+
+/// Addresses whose refusals are remembered.
+const MAX_REFUSALS: usize = 64;
+
+/// How long to wait after the system refused to accept: it lacks file handles or memory, and
+/// asking again at once would turn that into a busy loop.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
+
+/// The task that owns the listener and every incoming connection. Dropped, it closes them all.
+pub(super) struct Acceptor {
+    pub(super) local: Arc<Local>,
+    pub(super) members: watch::Receiver<BTreeSet<NodeId>>,
+    pub(super) inbox: Inbox,
+}
+
+/// A connection that went through its handshake, or did not.
+struct Introduced {
+    address: SocketAddr,
+    outcome: Result<(NodeId, TcpStream, Decoder), LinkError>,
+}
+
+impl Acceptor {
+    /// Accepts until the task is aborted.
+    pub(super) async fn run(self, listener: TcpListener) {
+        let mut strangers: JoinSet<Introduced> = JoinSet::new();
+        let mut known = Known::default();
+        let mut members = self.members.clone();
+        let mut failing = false;
+        loop {
+            tokio::select! {
+                accepted = listener.accept(), if strangers.len() < MAX_STRANGERS => {
+                    match accepted {
+                        Ok((stream, address)) => {
+                            strangers.spawn(self.introduce(stream, address));
+                            failing = false;
+                        }
+                        Err(error) => {
+                            if !std::mem::replace(&mut failing, true) {
+                                warn!(target: "quorate::transport", %error, "cannot accept");
+                            }
+                            sleep(PAUSE_AFTER_ERROR).await;
+                        }
+                    }
+                }
+                Some(introduced) = strangers.join_next() => {
+                    // The other case is a task that panicked, and took its connection with it.
+                    if let Ok(introduced) = introduced {
+                        self.welcome(introduced, &mut known);
+                    }
+                }
+                Some(_) = known.readers.join_next() => {}
+                Ok(()) = members.changed() => known.retain(&members.borrow_and_update()),
+            }
+        }
+    }
+
+    /// Reads from now on what a peer sends, or says why not.
+    fn welcome(&self, introduced: Introduced, known: &mut Known) {
+        let address = introduced.address;
+        match introduced.outcome {
+            // It may have been removed since it introduced itself.
+            Ok((peer, ..)) if !self.members.borrow().contains(&peer) => {}
+            Ok((peer, stream, decoder)) => {
+                known.refusals.forget(address);
+                let reader = Reader {
+                    peer,
+                    local: self.local.clone(),
+                    inbox: self.inbox.clone(),
+                };
+                let reader = known.readers.spawn(reader.run(stream, decoder));
+                // A peer has one outgoing connection; the older one is a leftover.
+                if let Some(older) = known.latest.insert(peer, reader) {
+                    older.abort();
+                }
+            }
+            Err(error) => known.refusals.report(address, &error),
+        }
+    }
+
+    /// Hears who dialled.
+    fn introduce(
+        &self,
+        mut stream: TcpStream,
+        address: SocketAddr,
+    ) -> impl Future<Output = Introduced> + use<> {
+        let (local, members) = (self.local.clone(), self.members.clone());
+        let handshake = async move {
+            stream.set_nodelay(true)?;
+            let expected = |from| members.borrow().contains(&from);
+            let (peer, decoder) = handshake::accept(&mut stream, &local, expected).await?;
+            Ok((peer, stream, decoder))
+        };
+        async move {
+            let outcome = timeout(handshake::TIMEOUT, handshake).await;
+            Introduced {
+                address,
+                outcome: outcome.unwrap_or(Err(LinkError::TimedOut)),
+            }
+        }
+    }
+}
+
+/// The connections that were accepted, and the addresses that were not.
+#[derive(Default)]
+struct Known {
+    readers: JoinSet<()>,
+    /// The reader of each peer's newest connection.
+    latest: BTreeMap<NodeId, AbortHandle>,
+    refusals: Refusals,
+}
+
+impl Known {
+    /// Closes the connections of everyone who is not a member any more.
+    fn retain(&mut self, members: &BTreeSet<NodeId>) {
+        self.latest.retain(|peer, reader| {
+            let stays = members.contains(peer);
+            if !stays {
+                reader.abort();
+            }
+            stays
+        });
+    }
+}
+
+/// The reader of one incoming connection.
+struct Reader {
+    local: Arc<Local>,
+    peer: NodeId,
+    inbox: Inbox,
+}
+
+impl Reader {
+    async fn run(self, mut stream: TcpStream, decoder: Decoder) {
+        let peer = self.peer;
+        debug!(target: "quorate::transport", %peer, "accepted peer");
+        let (reader, mut writer) = stream.split();
+        let error = tokio::select! {
+            Err(error) = self.read(reader, decoder) => error,
+            error = show_life(&mut writer) => error,
+        };
+        match error {
+            LinkError::Wire(_) | LinkError::WrongNames => {
+                warn!(target: "quorate::transport", %peer, %error, "closed a connection");
+            }
+            LinkError::Io(_)
+            | LinkError::TimedOut
+            | LinkError::Silent
+            | LinkError::Handshake(_)
+            | LinkError::Closed
+            | LinkError::Local => {
+                debug!(target: "quorate::transport", %peer, %error, "peer left");
+            }
+        }
+    }
+
+    /// Delivers what arrives. While the inbox is full nothing is read, and the peer's queue
+    /// fills in turn.
+    async fn read(
+        &self,
+        mut reader: impl AsyncRead + Unpin,
+        mut decoder: Decoder,
+    ) -> Result<Infallible, LinkError> {
+        loop {
+            while let Some(frame) = decoder.next_frame()? {
+                let Some(message) = decode(frame)? else {
+                    continue;
+                };
+                self.check_names(&message)?;
+                if !self
+                    .inbox
+                    .deliver(Inbound {
+                        from: self.peer,
+                        message,
+                    })
+                    .await
+                {
+                    return Err(LinkError::Local);
+                }
+            }
+            match timeout(SILENCE_LIMIT, reader.read_buf(decoder.room())).await {
+                Ok(Ok(0)) => return Err(LinkError::Closed),
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => return Err(LinkError::Silent),
+            }
+        }
+    }
+
+    /// An engine's message has to name the two ends of its connection (scenario H06).
+    fn check_names(&self, message: &PeerMessage) -> Result<(), LinkError> {
+        match message {
+            PeerMessage::Raft(raft) if (raft.from, raft.to) != (self.peer, self.local.node) => {
+                Err(LinkError::WrongNames)
+            }
+            PeerMessage::Raft(_)
+            | PeerMessage::Forward { .. }
+            | PeerMessage::ForwardReply { .. }
+            | PeerMessage::Birth { .. } => Ok(()),
+        }
+    }
+}
+
+/// Remembers which refusal was logged for which address, so that a wrongly configured node that
+/// dials again and again costs one line (scenario H15).
+#[derive(Default)]
+struct Refusals(BTreeMap<IpAddr, Option<HandshakeError>>);
+
+impl Refusals {
+    fn report(&mut self, address: SocketAddr, error: &LinkError) {
+        let reason = match error {
+            LinkError::Handshake(reason) => Some(*reason),
+            LinkError::Io(_)
+            | LinkError::TimedOut
+            | LinkError::Silent
+            | LinkError::Wire(_)
+            | LinkError::WrongNames
+            | LinkError::Closed
+            | LinkError::Local => None,
+        };
+        // Forgetting everything may repeat a line; a table without a bound would be worse.
+        if self.0.len() >= MAX_REFUSALS {
+            self.0.clear();
+        }
+        if self.0.insert(address.ip(), reason) != Some(reason) {
+            warn!(target: "quorate::transport", %address, %error, "refused a connection");
+        }
+    }
+
+    fn forget(&mut self, address: SocketAddr) {
+        self.0.remove(&address.ip());
+    }
+}

@@ -1,0 +1,254 @@
+//! What no correct peer sends is refused, though its checksum is right, and what only newer ones
+//! send is skipped. Damage on the way is in `damage.rs`.
+
+use bytes::{Buf, Bytes};
+use prost::Message as _;
+use quorate_core::Incarnation;
+
+use super::{append, frame};
+use crate::PeerMessage;
+use crate::wire::decode::parse;
+use crate::wire::header::{self, Header, Kind, RaftBody};
+use crate::wire::{Decoder, EncodedFrames, MAX_COMMANDS, WireError, decode, encode};
+
+fn read_index() -> header::Raft {
+    let ask = header::ReadIndex { read: 1 };
+    header::Raft {
+        from: 1,
+        to: 2,
+        term: 9,
+        sender: 1,
+        receiver: 1,
+        body: Some(RaftBody::ReadIndex(ask)),
+    }
+}
+
+fn decode_kind(kind: Kind, payload: &'static [u8]) -> Result<Option<PeerMessage>, WireError> {
+    let header = Header { kind: Some(kind) };
+    decode(frame(&header.encode_to_vec(), payload))
+}
+
+/// Scenario H07
+#[test]
+fn length_is_checked_before_memory_is_set_aside() {
+    let mut decoder = Decoder::new(1 << 16);
+    decoder.feed(&u32::MAX.to_le_bytes());
+    let expected = WireError::TooLong {
+        length: u64::from(u32::MAX) + 4,
+        limit: 1 << 16,
+    };
+    assert_eq!(decoder.next_frame(), Err(expected));
+    assert!(
+        decoder.room().capacity() < 1 << 20,
+        "four bytes claimed {expected}"
+    );
+
+    let mut decoder = Decoder::new(1 << 16);
+    decoder.feed(&7u32.to_le_bytes());
+    assert_eq!(
+        decoder.next_frame(),
+        Err(WireError::TooShort { length: 11 })
+    );
+}
+
+/// Scenario B19: what the receiver would refuse is not sent.
+#[test]
+fn frame_beyond_the_limit_is_not_begun() {
+    let message = append(&[50_000]);
+    let length = u32::try_from(encode(&message).remaining()).unwrap();
+    let mut frames = EncodedFrames::new();
+    assert!(matches!(
+        frames.push(&message, length - 1),
+        Err(WireError::TooLong { .. })
+    ));
+    assert!(
+        !frames.has_remaining(),
+        "half a frame would break the connection"
+    );
+    frames.push(&message, length).unwrap();
+
+    let mut decoder = Decoder::new(length);
+    decoder.feed(&frames.into_bytes());
+    let frame = decoder.next_frame().unwrap().unwrap();
+    assert_eq!(
+        decode(frame),
+        Ok(Some(message)),
+        "sender and receiver disagree on the limit"
+    );
+
+    let (request, asker) = (1, Incarnation::new(1));
+    let commands = vec![Bytes::new(); MAX_COMMANDS + 1];
+    let many = PeerMessage::Forward {
+        request,
+        asker,
+        commands,
+    };
+    let refused = EncodedFrames::new().push(&many, u32::MAX);
+    assert!(matches!(refused, Err(WireError::TooManyCommands { .. })));
+    assert!(matches!(
+        decode(encode(&many).into_bytes()),
+        Err(WireError::TooManyCommands { .. })
+    ));
+}
+
+/// Scenario H07: rolling upgrade.
+#[test]
+fn unknown_kinds_of_message_are_skipped() {
+    let unknown_field = [0xfa, 0x3f, 2, 1, 2];
+    assert_eq!(decode(frame(&[], b"")), Ok(None), "a sign of life");
+    assert_eq!(decode(frame(&unknown_field, b"with a payload")), Ok(None));
+    let mut unknown_body = read_index();
+    unknown_body.body = None;
+    assert_eq!(decode_kind(Kind::Raft(unknown_body), b""), Ok(None));
+
+    let known = encode(&append(&[])).into_bytes();
+    let mut extended = parse(&known[12..]).unwrap().encode_to_vec();
+    extended.extend_from_slice(&unknown_field);
+    let decoded = decode(frame(&extended, b""));
+    assert_eq!(decoded, Ok(Some(append(&[]))), "a new field is skipped");
+}
+
+/// Two commands, of two bytes and of one; `change` makes it hostile.
+fn decode_append(
+    payload: &'static [u8],
+    change: impl FnOnce(&mut header::Append),
+) -> Result<Option<PeerMessage>, WireError> {
+    let mut append = header::Append {
+        prev: Some(header::EntryId { index: 5, term: 3 }),
+        commit: 4,
+        round: 1,
+        run_terms: vec![3],
+        run_lengths: vec![2],
+        shapes: vec![(2 << 3) | 1, (1 << 3) | 1],
+    };
+    change(&mut append);
+    let mut raft = read_index();
+    raft.body = Some(RaftBody::Append(append));
+    decode_kind(Kind::Raft(raft), payload)
+}
+
+#[test]
+fn commands_that_do_not_fit_their_frame_are_refused() {
+    assert!(
+        matches!(decode_append(b"abc", |_| ()), Ok(Some(_))),
+        "the twin is fine"
+    );
+
+    let misfit = |payload| Err(WireError::PayloadLength { payload });
+    assert_eq!(decode_append(b"ab", |_| ()), misfit(2));
+    assert_eq!(decode_append(b"abcd", |_| ()), misfit(4));
+    assert_eq!(
+        decode_append(b"a", |a| a.shapes = vec![u64::MAX - 6, 9]),
+        misfit(1)
+    );
+
+    let unknown = "unknown kind of entry";
+    let unknown = Err(WireError::Malformed { what: unknown });
+    assert_eq!(
+        decode_append(b"abc", |a| a.shapes = vec![u64::MAX, 9]),
+        unknown
+    );
+    assert_eq!(
+        decode_append(b"ab", |a| a.shapes = vec![8, 9]),
+        unknown,
+        "a no-op has no payload"
+    );
+
+    let (count, limit) = (MAX_COMMANDS as u64 + 1, MAX_COMMANDS as u64);
+    let many = decode_append(b"", |a| a.shapes = vec![0; MAX_COMMANDS + 1]);
+    assert_eq!(many, Err(WireError::TooManyCommands { count, limit }));
+}
+
+#[test]
+fn indexes_that_overflow_are_refused() {
+    let after =
+        |index| move |a: &mut header::Append| a.prev = Some(header::EntryId { index, term: 3 });
+    let overflow = Err(WireError::IndexOverflow);
+    assert_eq!(decode_append(b"abc", after(u64::MAX)), overflow);
+    assert_eq!(
+        decode_append(b"abc", after(u64::MAX - 2)),
+        overflow,
+        "none is left for the next"
+    );
+    assert!(matches!(
+        decode_append(b"abc", after(u64::MAX - 3)),
+        Ok(Some(_))
+    ));
+}
+
+#[test]
+fn terms_that_fall_or_do_not_fit_the_entries_are_refused() {
+    let misfit = "the terms do not fit the entries";
+    let misfit = Err(WireError::Malformed { what: misfit });
+    assert_eq!(decode_append(b"abc", |a| a.run_lengths = vec![1]), misfit);
+    assert_eq!(decode_append(b"abc", |a| a.run_terms = vec![3, 4]), misfit);
+    assert_eq!(decode_append(b"", |a| a.shapes = vec![]), misfit);
+    let wrapping = |a: &mut header::Append| {
+        a.run_terms = vec![3, 4];
+        a.run_lengths = vec![u64::MAX, 3];
+    };
+    assert_eq!(decode_append(b"abc", wrapping), misfit);
+
+    let falling = "the terms of the entries fall";
+    let falling = Err(WireError::Malformed { what: falling });
+    assert_eq!(
+        decode_append(b"abc", |a| a.run_terms = vec![2]),
+        falling,
+        "below prev's term"
+    );
+    let fall = |a: &mut header::Append| {
+        a.run_terms = vec![5, 4];
+        a.run_lengths = vec![1, 1];
+    };
+    assert_eq!(decode_append(b"abc", fall), falling);
+}
+
+#[test]
+fn zero_nodes_and_misplaced_payloads_are_refused() {
+    assert!(
+        matches!(decode_kind(Kind::Raft(read_index()), b""), Ok(Some(_))),
+        "the twin is fine"
+    );
+    let misplaced = decode_kind(Kind::Raft(read_index()), b"x");
+    assert_eq!(misplaced, Err(WireError::PayloadLength { payload: 1 }));
+    let mut from_nobody = read_index();
+    from_nobody.from = 0;
+    assert_eq!(
+        decode_kind(Kind::Raft(from_nobody), b""),
+        Err(WireError::ZeroNode)
+    );
+    let mut to_nobody = read_index();
+    to_nobody.to = 0;
+    assert_eq!(
+        decode_kind(Kind::Raft(to_nobody), b""),
+        Err(WireError::ZeroNode)
+    );
+}
+
+#[test]
+fn founders_that_are_named_twice_or_lack_a_directory_are_refused() {
+    let decode_founders = |directories: &[Option<u128>]| {
+        let founder = |directory: &Option<u128>| header::Founder {
+            node: 4,
+            directory: directory.map(Into::into),
+        };
+        let founders = directories.iter().map(founder).collect();
+        let birth = header::Birth {
+            directory: Some(1.into()),
+            stage: Some(header::BirthStage::Born(header::Founding { founders })),
+        };
+        decode_kind(Kind::Birth(birth), b"")
+    };
+    assert!(
+        matches!(decode_founders(&[Some(1)]), Ok(Some(_))),
+        "the twin is fine"
+    );
+    assert!(matches!(
+        decode_founders(&[None]),
+        Err(WireError::Malformed { .. })
+    ));
+    assert!(matches!(
+        decode_founders(&[Some(1), Some(2)]),
+        Err(WireError::Malformed { .. })
+    ));
+}

@@ -1,0 +1,213 @@
+//! A cluster of real nodes in one process: what users see of it. What the protocol does is
+//! tested in `quorate-core` and in the simulator.
+
+mod support;
+
+use std::time::Duration;
+
+use quorate::{ProposeError, ReadError, StopReason};
+use quorate_log::AfterFailedSync;
+use support::{Cluster, HANG, POISON, node_id};
+
+#[tokio::test]
+async fn every_node_takes_proposals_and_reads() {
+    let cluster = Cluster::start().await;
+    cluster.leader().await;
+    for item in 0..30 {
+        let node = item % 3 + 1;
+        let length = cluster.propose(node, item).await;
+        assert_eq!(
+            length as u64,
+            item + 1,
+            "the response is that of applying this very command"
+        );
+        let reader = (item + 1) % 3 + 1;
+        let items = cluster.read(reader).await;
+        assert_eq!(
+            items,
+            (0..=item).collect::<Vec<_>>(),
+            "a read sees what was answered before"
+        );
+    }
+    cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn a_cluster_goes_on_without_its_leader_and_takes_it_back() {
+    let mut cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    cluster.propose(leader, 1).await;
+    cluster.stop(leader).await;
+    let next = cluster.leader().await;
+    assert_ne!(next, leader);
+    cluster.propose(next, 2).await;
+    cluster.restart(leader).await;
+    assert_eq!(
+        cluster.read(leader).await,
+        [1, 2],
+        "it applies its log again and catches up"
+    );
+    cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn a_whole_cluster_comes_back_with_everything_it_answered() {
+    let mut cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    for item in 0..10 {
+        cluster.propose(leader, item).await;
+    }
+    for id in 1..=3 {
+        cluster.stop(id).await;
+    }
+    for id in 1..=3 {
+        cluster.restart(id).await;
+    }
+    for id in 1..=3 {
+        assert_eq!(cluster.read(id).await, (0..10).collect::<Vec<_>>());
+    }
+    cluster.stop_all().await;
+}
+
+/// Scenarios E04, H01, H02
+#[tokio::test]
+async fn an_isolated_leader_answers_everybody_and_promises_nothing() {
+    let cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    cluster.hub.isolate(&[node_id(leader)]);
+    let node = cluster.nodes[&leader].clone();
+    let proposal = tokio::time::timeout(HANG, node.propose(7))
+        .await
+        .expect("it is answered");
+    assert!(
+        matches!(proposal, Err(ProposeError::Unknown)),
+        "it was appended, and nobody can know what becomes of it: {proposal:?}"
+    );
+    let read = tokio::time::timeout(HANG, node.read_linearizable(|list| list.items.len())).await;
+    assert!(matches!(
+        read.expect("it is answered"),
+        Err(ReadError::NotLeader { .. })
+    ));
+    cluster.stop_all().await;
+}
+
+/// Scenario H04
+#[tokio::test]
+async fn a_panicking_state_machine_stops_its_node_and_names_the_entry() {
+    let cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    let node = cluster.nodes[&leader].clone();
+    let outcome = tokio::time::timeout(HANG, node.propose(POISON))
+        .await
+        .expect("it is answered");
+    assert!(outcome.is_err_and(|error| error.is_ambiguous()));
+    let reason = tokio::time::timeout(HANG, node.stopped())
+        .await
+        .expect("the node stops");
+    assert!(
+        matches!(reason, StopReason::ApplyPanicked { .. }),
+        "{reason}"
+    );
+    cluster.stop_all().await;
+}
+
+/// Scenario E18
+#[tokio::test]
+async fn a_panicking_read_harms_nobody_else() {
+    let cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    let read = cluster.nodes[&leader]
+        .read_linearizable(|_| panic!("on purpose"))
+        .await;
+    let read: Result<(), ReadError> = read;
+    assert_eq!(read, Err(ReadError::Panicked));
+    assert_eq!(cluster.propose(leader, 1).await, 1);
+    cluster.stop_all().await;
+}
+
+/// Scenario G03
+#[tokio::test]
+async fn a_failing_disk_stops_its_node_and_nobody_else() {
+    let mut cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    cluster.propose(leader, 1).await;
+    cluster.disks[&leader].fail_sync(0, AfterFailedSync::NewContent);
+    let node = cluster.nodes[&leader].clone();
+    let outcome = tokio::time::timeout(HANG, node.propose(2))
+        .await
+        .expect("it is answered");
+    // The others may have it: the leader's own disk is not needed for a majority.
+    assert!(matches!(
+        outcome,
+        Ok(2) | Err(ProposeError::Stopped | ProposeError::Unknown)
+    ));
+    let reason = tokio::time::timeout(HANG, node.stopped())
+        .await
+        .expect("the node stops");
+    assert!(
+        matches!(reason, StopReason::StorageFailed { .. }),
+        "{reason}"
+    );
+    cluster.nodes.remove(&leader);
+    let next = cluster.leader().await;
+    cluster.propose(next, 3).await;
+    let items = cluster.read(next).await;
+    assert_eq!(
+        (items.first(), items.last()),
+        (Some(&1), Some(&3)),
+        "nothing answered is lost"
+    );
+    cluster.stop_all().await;
+}
+
+/// Scenario H09
+#[tokio::test]
+async fn shutdown_answers_everybody_and_can_be_repeated() {
+    let cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    cluster.hub.isolate(&[node_id(leader)]);
+    let node = cluster.nodes[&leader].clone();
+    let waiting = tokio::spawn({
+        let node = node.clone();
+        async move { node.propose(1).await }
+    });
+    tokio::time::timeout(HANG, node.shutdown())
+        .await
+        .expect("it does not wait for a majority");
+    let outcome = waiting.await.unwrap();
+    assert!(
+        outcome.is_err(),
+        "a proposal under way is answered: {outcome:?}"
+    );
+    node.shutdown().await;
+    assert_eq!(node.stopped().await, StopReason::Requested);
+    assert_eq!(node.propose(2).await, Err(ProposeError::Stopped));
+    cluster.stop_all().await;
+}
+
+/// Scenario G09: the lock goes with the node, so that it can start again in the same process.
+#[tokio::test]
+async fn a_node_stops_when_its_last_handle_is_dropped() {
+    let mut cluster = Cluster::start().await;
+    let leader = cluster.leader().await;
+    let mut watch = cluster.nodes[&leader].watch();
+    drop(cluster.nodes.remove(&leader));
+    let closed = async { while watch.changed().await.is_ok() {} };
+    tokio::time::timeout(HANG, closed)
+        .await
+        .expect("the node goes away");
+    assert_ne!(cluster.leader().await, leader);
+    cluster.stop_all().await;
+}
+
+/// Scenario B19
+#[tokio::test]
+async fn an_oversized_command_is_refused_alone() {
+    let cluster = Cluster::start_with(|config| config.engine.max_entry_bytes = 7).await;
+    let leader = cluster.leader().await;
+    let outcome = cluster.nodes[&leader].propose(1).await;
+    assert_eq!(outcome, Err(ProposeError::TooLarge { limit_bytes: 7 }));
+    assert!(!outcome.unwrap_err().is_ambiguous());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    cluster.stop_all().await;
+}

@@ -1,0 +1,192 @@
+//! A transport that is talked to by hand: strangers and hostile frames are refused, and the
+//! stream keeps its place.
+
+use quorate::wire::{Decoder, decode, encode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::*;
+
+/// A connection that plays a peer by hand.
+async fn dial_by_hand(address: &str, hello: Hello) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&hello.encode()).await.unwrap();
+    stream
+}
+
+/// Everything the other end sends until it closes.
+async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let read = async {
+        // A reset is a way of closing, too.
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = stream.read(&mut chunk).await {
+            bytes.extend_from_slice(&chunk[..count]);
+        }
+    };
+    timeout(HANG, read)
+        .await
+        .expect("the connection stays open");
+    bytes
+}
+
+/// Scenario H06
+#[tokio::test]
+async fn strangers_are_refused_and_nothing_they_send_is_delivered() {
+    let (tcp, address) = bind();
+    let mut one = start(tcp, 1, 11, &[(2, "127.0.0.1:1".to_owned())]);
+    let strangers = [
+        (
+            Hello {
+                cluster: ClusterId(0xbad),
+                ..hello()
+            },
+            true,
+        ),
+        (
+            Hello {
+                to: node(3),
+                ..hello()
+            },
+            true,
+        ),
+        (
+            Hello {
+                from: node(1),
+                ..hello()
+            },
+            true,
+        ),
+        (
+            Hello {
+                from: node(9),
+                ..hello()
+            },
+            false,
+        ),
+    ];
+    for (stranger, answered) in strangers {
+        let mut stream = dial_by_hand(&address, stranger).await;
+        // The acceptor may have closed before this is written.
+        let _ = stream.write_all(&encode(&forward(5)).into_bytes()).await;
+        let answer = read_to_close(&mut stream).await;
+        assert!(
+            answered || answer.is_empty(),
+            "who is not welcome must not be welcomed"
+        );
+    }
+
+    // The twin is let in, and what it says is the first thing to arrive.
+    let mut stream = dial_by_hand(&address, hello()).await;
+    stream
+        .write_all(&encode(&forward(6)).into_bytes())
+        .await
+        .unwrap();
+    let inbound = timeout(HANG, one.inbox.recv()).await.unwrap().unwrap();
+    assert_eq!(
+        inbound,
+        Inbound {
+            from: node(2),
+            message: forward(6)
+        }
+    );
+}
+
+/// Scenarios H06, H07, B19
+#[tokio::test]
+async fn connection_is_closed_when_a_frame_is_oversized_damaged_or_misnamed() {
+    let (tcp, address) = bind();
+    let mut one = start(tcp, 1, 11, &[(2, "127.0.0.1:1".to_owned())]);
+    let mut damaged = encode(&forward(5)).into_bytes().to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    // Says that it is from node 1 to node 2, on a connection in the other direction.
+    let misnamed = encode(&every_message()[0]).into_bytes().to_vec();
+    for hostile in [MAX_FRAME_BYTES.to_le_bytes().to_vec(), damaged, misnamed] {
+        let mut stream = dial_by_hand(&address, hello()).await;
+        stream
+            .write_all(&encode(&forward(1)).into_bytes())
+            .await
+            .unwrap();
+        let inbound = timeout(HANG, one.inbox.recv()).await.unwrap().unwrap();
+        assert_eq!(request_of(&inbound), 1, "something hostile was delivered");
+        stream.write_all(&hostile).await.unwrap();
+        read_to_close(&mut stream).await;
+    }
+}
+
+/// A peer that restarts leaves a connection behind that nobody will ever close.
+#[tokio::test]
+async fn newer_connection_replaces_the_older_one_of_the_same_peer() {
+    let (tcp, address) = bind();
+    let mut one = start(tcp, 1, 11, &[(2, "127.0.0.1:1".to_owned())]);
+    let mut older = dial_by_hand(&address, hello()).await;
+    older
+        .write_all(&encode(&forward(1)).into_bytes())
+        .await
+        .unwrap();
+    assert_eq!(request_of(&one.inbox.recv().await.unwrap()), 1);
+    let mut newer = dial_by_hand(&address, hello()).await;
+    read_to_close(&mut older).await;
+    newer
+        .write_all(&encode(&forward(2)).into_bytes())
+        .await
+        .unwrap();
+    assert_eq!(request_of(&one.inbox.recv().await.unwrap()), 2);
+}
+
+/// While the inbox is full nothing is read, and nothing is lost that was read.
+#[tokio::test]
+async fn full_inbox_holds_the_stream_back_without_losing_its_place() {
+    let (tcp, address) = bind();
+    let mut one = start(tcp, 1, 11, &[(2, "127.0.0.1:1".to_owned())]);
+    let mut stream = dial_by_hand(&address, hello()).await;
+    let count = 5_000;
+    let write = async {
+        for request in 1..=count {
+            stream
+                .write_all(&encode(&forward(request)).into_bytes())
+                .await
+                .unwrap();
+        }
+    };
+    let read = async {
+        for request in 1..=count {
+            assert_eq!(request_of(&one.inbox.recv().await.unwrap()), request);
+        }
+    };
+    timeout(HANG, async { tokio::join!(write, read) })
+        .await
+        .expect("the stream stalled");
+}
+
+/// Scenario H13: a connection on which nothing happens shows that both ends are there.
+#[tokio::test]
+async fn idle_connection_carries_signs_of_life() {
+    let (tcp, address) = bind();
+    let _one = start(tcp, 1, 11, &[(2, "127.0.0.1:1".to_owned())]);
+    let mut stream = dial_by_hand(&address, hello()).await;
+    let mut decoder = Decoder::new(MAX_FRAME_BYTES);
+    let signs = async {
+        let mut frames = Vec::new();
+        while frames.len() < 2 {
+            assert_ne!(
+                stream.read_buf(decoder.room()).await.unwrap(),
+                0,
+                "closed while idle"
+            );
+            while let Some(frame) = decoder.next_frame().unwrap() {
+                frames.push(frame);
+            }
+        }
+        frames
+    };
+    let frames = timeout(HANG, signs)
+        .await
+        .expect("an idle connection is silent");
+    assert!(
+        Hello::decode(frames[0].clone()).is_ok(),
+        "the answer comes first"
+    );
+    assert_eq!(decode(frames[1].clone()), Ok(None));
+}
