@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use quorate_core::{
     Engine, Event, Incarnation, Membership, NodeId, ProposalId, ReadId, RecoverError, Recovered,
-    RoleName, Status, Time, ValidConfig,
+    Refusal, RoleName, Status, Time, ValidConfig, Violation,
 };
 use quorate_log::{DirectoryId, Identity};
 
@@ -243,7 +243,7 @@ impl<W, R> Driver<W, R> {
         match self.start_engine() {
             Ok(engine) => self.engine = Some(engine),
             // What is recovered from an empty directory is the default, which is valid.
-            Err(_) => self.stop(StopCause::Violation(quorate_core::Violation::StorageFailed)),
+            Err(_) => self.stop(StopCause::Violation(Violation::StorageFailed)),
         }
     }
 
@@ -270,7 +270,7 @@ impl<W, R> Driver<W, R> {
         if self.engine.is_some() {
             self.step(event);
         } else {
-            self.stop(StopCause::Violation(quorate_core::Violation::StorageFailed));
+            self.stop(StopCause::Violation(Violation::StorageFailed));
         }
     }
 
@@ -303,15 +303,11 @@ impl<W, R> Driver<W, R> {
         }
         let proposal = self.next_proposal;
         self.next_proposal = proposal.next();
-        let count = commands.len() as u64;
         self.asker = Some(asker);
         self.step(Event::Propose { proposal, commands });
-        // The engine answers in the same step; an engine that has stopped does not answer.
-        match self.asker.take() {
-            None => self.counters.appended_commands += count,
-            Some(asker) => {
-                self.refuse_asker(asker, quorate_core::Refusal::NotLeader { leader: None })
-            }
+        // The engine answers in the same step; one that has stopped, or is not born, does not.
+        if let Some(asker) = self.asker.take() {
+            self.refuse_asker(asker, Refusal::NotLeader { leader: None });
         }
     }
 

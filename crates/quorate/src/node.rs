@@ -350,7 +350,7 @@ fn opening(config: &NodeConfig) -> Result<(Owner, FreshIds, quorate_log::LogOpti
     };
     let directory = quorate_log::DirectoryId(clock::random().map_err(StartError::Random)?);
     let log = clock::random().map_err(StartError::Random)?;
-    Ok((owner, FreshIds { directory, log }, config.log.clone()))
+    Ok((owner, FreshIds { directory, log }, config.log))
 }
 
 fn local(

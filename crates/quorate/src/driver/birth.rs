@@ -251,10 +251,11 @@ mod tests {
                     }
                 }
             }
-            if !all
+            let moved = all
                 .iter_mut()
-                .fold(false, |moved, birth| advance(birth) || moved)
-            {
+                .filter_map(|birth| advance(birth).then_some(()))
+                .count();
+            if moved == 0 {
                 return;
             }
         }

@@ -18,6 +18,7 @@ pub(super) enum Asker<W> {
         node: NodeId,
         request: u64,
         life: Incarnation,
+        count: usize,
     },
 }
 
@@ -59,12 +60,14 @@ impl<W, R> Driver<W, R> {
         life: Incarnation,
         commands: Vec<Bytes>,
     ) {
+        let count = commands.len();
         self.propose(
             commands,
             Asker::Peer {
                 node,
                 request,
                 life,
+                count,
             },
         );
     }
@@ -90,12 +93,17 @@ impl<W, R> Driver<W, R> {
     /// The batch that the engine looked at was appended.
     pub(super) fn accept_asker(&mut self, first: EntryId) {
         match self.asker.take() {
-            Some(Asker::Users(waiters)) => self.await_apply(first, waiters),
+            Some(Asker::Users(waiters)) => {
+                self.counters.appended_commands += waiters.len() as u64;
+                self.await_apply(first, waiters);
+            }
             Some(Asker::Peer {
                 node,
                 request,
                 life,
+                count,
             }) => {
+                self.counters.appended_commands += count as u64;
                 self.reply_forward(node, request, life, ForwardOutcome::Appended(first));
             }
             None => {}
@@ -110,6 +118,7 @@ impl<W, R> Driver<W, R> {
                 node,
                 request,
                 life,
+                count: _,
             } => {
                 self.reply_forward(node, request, life, ForwardOutcome::Refused(refusal));
             }

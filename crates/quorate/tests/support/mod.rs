@@ -5,6 +5,11 @@
     dead_code,
     reason = "each test binary uses its own part of the support"
 )]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
@@ -16,17 +21,17 @@ use quorate::{
 };
 
 /// How long a test waits for what must happen, before it counts as hung.
-pub const HANG: Duration = Duration::from_secs(60);
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 
 /// A state machine that remembers every command, and can be made to wait or to panic.
 #[derive(Debug, Default)]
-pub struct List {
-    pub items: Vec<u64>,
-    pub gate: Gate,
+pub(crate) struct List {
+    pub(crate) items: Vec<u64>,
+    pub(crate) gate: Gate,
 }
 
 /// The command at which [`List`] panics.
-pub const POISON: u64 = u64::MAX;
+pub(crate) const POISON: u64 = u64::MAX;
 
 impl StateMachine for List {
     type Command = u64;
@@ -53,14 +58,14 @@ impl StateMachine for List {
 
 /// Something that apply waits at while it is closed.
 #[derive(Clone, Debug, Default)]
-pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         *self.0.0.lock().unwrap() = true;
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         *self.0.0.lock().unwrap() = false;
         self.0.1.notify_all();
     }
@@ -71,25 +76,25 @@ impl Gate {
     }
 }
 
-pub fn node_id(id: u64) -> NodeId {
+pub(crate) fn node_id(id: u64) -> NodeId {
     NodeId::new(id).unwrap()
 }
 
 /// Three founders that share a network.
-pub struct Cluster {
-    pub hub: Hub,
-    pub disks: BTreeMap<u64, MemDisk>,
-    pub gates: BTreeMap<u64, Gate>,
-    pub nodes: BTreeMap<u64, Node<List>>,
-    pub tune: fn(&mut NodeConfig),
+pub(crate) struct Cluster {
+    pub(crate) hub: Hub,
+    pub(crate) disks: BTreeMap<u64, MemDisk>,
+    pub(crate) gates: BTreeMap<u64, Gate>,
+    pub(crate) nodes: BTreeMap<u64, Node<List>>,
+    pub(crate) tune: fn(&mut NodeConfig),
 }
 
 impl Cluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    pub async fn start_with(tune: fn(&mut NodeConfig)) -> Self {
+    pub(crate) async fn start_with(tune: fn(&mut NodeConfig)) -> Self {
         let mut cluster = Self {
             hub: Hub::new(),
             disks: (1..=3).map(|id| (id, MemDisk::new())).collect(),
@@ -104,9 +109,11 @@ impl Cluster {
     }
 
     /// Starts a node on the disk it had.
-    pub async fn restart(&mut self, id: u64) {
+    pub(crate) async fn restart(&mut self, id: u64) {
         let founders = (1..=3).map(|id| (node_id(id), String::new())).collect();
         let mut config = NodeConfig::new(node_id(id), "test", founders);
+        // Zeroing a segment ahead takes a debug build longer than a test needs.
+        config.log.segment_bytes = 256 * 1024;
         (self.tune)(&mut config);
         let list = List {
             items: Vec::new(),
@@ -119,12 +126,12 @@ impl Cluster {
         self.nodes.insert(id, node);
     }
 
-    pub async fn stop(&mut self, id: u64) {
+    pub(crate) async fn stop(&mut self, id: u64) {
         self.nodes.remove(&id).unwrap().shutdown().await;
     }
 
     /// Waits for a leader that has applied what it took over, among the nodes that run.
-    pub async fn leader(&self) -> u64 {
+    pub(crate) async fn leader(&self) -> u64 {
         let wait = async {
             loop {
                 for (&id, node) in &self.nodes {
@@ -141,7 +148,7 @@ impl Cluster {
     }
 
     /// Proposes until it is answered. Only what was surely not appended is tried again.
-    pub async fn propose(&self, id: u64, item: u64) -> usize {
+    pub(crate) async fn propose(&self, id: u64, item: u64) -> usize {
         let wait = async {
             loop {
                 match self.nodes[&id].propose(item).await {
@@ -159,7 +166,7 @@ impl Cluster {
     }
 
     /// Reads the whole list until it is answered.
-    pub async fn read(&self, id: u64) -> Vec<u64> {
+    pub(crate) async fn read(&self, id: u64) -> Vec<u64> {
         let wait = async {
             loop {
                 match self.nodes[&id]
@@ -179,7 +186,7 @@ impl Cluster {
             .expect("a read is answered")
     }
 
-    pub async fn stop_all(mut self) {
+    pub(crate) async fn stop_all(mut self) {
         for gate in self.gates.values() {
             gate.open();
         }
