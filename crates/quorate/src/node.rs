@@ -32,6 +32,13 @@ const INBOX_MESSAGES: usize = 4096;
 /// headers take beyond what limits count for them.
 const FRAME_ALLOWANCE_BYTES: u64 = 1024 * 1024;
 
+/// Every node accepts frames of this length, whatever its own limits: when they are lowered, the
+/// log still holds entries from before, and a peer may need them (scenario B19).
+const MIN_FRAME_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// What one frame may be made to carry, at most.
+const MAX_FRAME_LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// A handle to a running node. Clones share the node; when the last one is dropped, the node
 /// stops. Its methods work from any runtime, or from none.
 pub struct Node<S: StateMachine> {
@@ -359,10 +366,15 @@ fn local(
     seed: u128,
 ) -> Result<Local, StartError> {
     let engine = &config.engine;
+    // A frame of many small entries is bounded by their number, which the wire limits too.
+    let carries_appends = engine.max_append_bytes <= MIN_FRAME_LIMIT_BYTES;
     let largest = engine.max_entry_bytes.max(engine.max_append_bytes);
-    let max_frame_bytes = u32::try_from(largest.saturating_add(FRAME_ALLOWANCE_BYTES))
+    let limit = largest
+        .saturating_add(FRAME_ALLOWANCE_BYTES)
+        .max(MIN_FRAME_LIMIT_BYTES);
+    let max_frame_bytes = u32::try_from(limit)
         .ok()
-        .filter(|&bytes| bytes <= 1 << 30)
+        .filter(|_| carries_appends && limit <= MAX_FRAME_LIMIT_BYTES)
         .ok_or(StartError::TooLargeForAFrame)?;
     // Life zero means "unknown" on the wire.
     let incarnation = Incarnation::new(u64::try_from(seed >> 64).unwrap_or(1).max(1));
