@@ -52,7 +52,10 @@ pub(super) fn run<D: Disk>(
     completions: &UnboundedSender<Completion>,
     counters: &Arc<Counters>,
 ) {
-    let mut has_more_to_prepare = true;
+    let mut ahead = Preparation {
+        has_more: true,
+        is_full: false,
+    };
     let mut is_idle = false;
     loop {
         let received = if is_idle {
@@ -63,14 +66,9 @@ pub(super) fn run<D: Disk>(
         let served = match received {
             Ok(request) => {
                 is_idle = false;
-                serve(&mut log, request, completions, counters).and_then(|()| {
-                    has_more_to_prepare = log.housekeep(HOUSEKEEPING_BYTES)?;
-                    Ok(())
-                })
+                serve(&mut log, request, completions, counters).and_then(|()| ahead.go_on(&mut log))
             }
-            Err(RecvTimeoutError::Timeout) if has_more_to_prepare => log
-                .housekeep(HOUSEKEEPING_BYTES)
-                .map(|more| has_more_to_prepare = more),
+            Err(RecvTimeoutError::Timeout) if ahead.has_more => ahead.go_on(&mut log),
             Err(RecvTimeoutError::Timeout) => {
                 is_idle = true;
                 log.idle()
@@ -86,6 +84,38 @@ pub(super) fn run<D: Disk>(
     }
     if let Err(error) = log.close() {
         report(&error);
+    }
+}
+
+/// What the log prepares ahead of need.
+struct Preparation {
+    has_more: bool,
+    is_full: bool,
+}
+
+impl Preparation {
+    /// Prepares a portion. A disk without room for the next segment still has some in the
+    /// present one; only a write that finds none is fatal.
+    fn go_on<D: Disk>(&mut self, log: &mut Log<D>) -> Result<(), StorageError> {
+        match log.housekeep(HOUSEKEEPING_BYTES) {
+            Ok(has_more) => {
+                *self = Self {
+                    has_more,
+                    is_full: false,
+                }
+            }
+            Err(StorageError::Full(failure)) => {
+                if !self.is_full {
+                    warn!(target: "quorate::log", %failure, "no room for the next segment");
+                }
+                *self = Self {
+                    has_more: false,
+                    is_full: true,
+                };
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
