@@ -1,0 +1,175 @@
+//! Tests of the program itself: real processes, sockets and disks. No test waits for a fixed
+//! time; the limits are only there to end a run that hangs.
+#![expect(clippy::unwrap_used, reason = "a step that fails is to fail its test")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate-kv");
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A cluster of one. Its process ends with the value, and with the test.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(data: &Path, more: &[&str]) -> Self {
+        let [client, raft] = free_ports();
+        let child = Command::new(PROGRAM)
+            .args([
+                "serve",
+                "--id",
+                "1",
+                "--until-stdin-ends",
+                "--listen",
+                &client.to_string(),
+            ])
+            .args(["--peer", &format!("1={raft}"), "--data"])
+            .arg(data)
+            .args(more)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            address: client,
+        }
+    }
+
+    /// A connection, as soon as the server takes it.
+    fn connect(&mut self) -> Client {
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            if let Ok(stream) = TcpStream::connect(self.address) {
+                stream.set_read_timeout(Some(LIMIT)).unwrap();
+                return Client(BufReader::new(stream));
+            }
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "the server ended at once"
+            );
+            sleep(Duration::from_millis(5));
+        }
+        panic!("the server does not listen");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    /// Sends an inline command and reads one line of the answer.
+    fn ask(&mut self, command: &str) -> String {
+        self.0
+            .get_mut()
+            .write_all(format!("{command}\r\n").as_bytes())
+            .unwrap();
+        self.hear().unwrap()
+    }
+
+    /// One line from the server.
+    fn hear(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+fn free_ports() -> [SocketAddr; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
+#[test]
+fn acknowledged_writes_are_there_when_the_server_was_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    for start in 1..=3 {
+        let mut server = Server::start(directory.path(), &[]);
+        let mut client = server.connect();
+        let answer = client.ask("INCR starts");
+        assert_eq!(
+            answer,
+            format!(":{start}"),
+            "an acknowledged write was lost"
+        );
+        server.child.kill().unwrap();
+    }
+}
+
+#[test]
+fn server_ends_cleanly_when_its_standard_input_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(directory.path(), &[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("SET k v"), "+OK");
+    drop(server.child.stdin.take());
+    assert!(
+        server.child.wait().unwrap().success(),
+        "an orderly end is no failure"
+    );
+    assert_eq!(
+        client.0.read(&mut [0]).unwrap(),
+        0,
+        "the connection was left open"
+    );
+}
+
+#[test]
+fn client_is_refused_when_too_many_are_connected() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(directory.path(), &["--max-clients", "1"]);
+    let mut first = server.connect();
+    assert_eq!(first.ask("PING"), "+PONG");
+    let refusal = server.connect().hear().unwrap();
+    assert_eq!(refusal, "-ERR max number of clients reached");
+    assert_eq!(first.ask("QUIT"), "+OK");
+    let deadline = Instant::now() + LIMIT;
+    while !admitted(server.connect()) {
+        assert!(
+            Instant::now() < deadline,
+            "a client that left makes no room"
+        );
+    }
+}
+
+/// A refused client may find the connection closed before it has sent anything.
+fn admitted(mut client: Client) -> bool {
+    let sent = client.0.get_mut().write_all(b"PING\r\n");
+    sent.is_ok() && client.hear().is_ok_and(|answer| answer == "+PONG")
+}
+
+#[test]
+fn program_fails_with_one_line_when_an_option_is_missing() {
+    let output = Command::new(PROGRAM)
+        .args(["serve", "--id", "1"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(text, "quorate-kv: --peer is missing\n");
+}
+
+/// Nothing is lost when the leader is killed under load, and no read goes back in time.
+#[test]
+fn demo_passes() {
+    let output = Command::new(PROGRAM)
+        .args(["demo", "--writes", "600", "--clients", "4", "--kills", "1"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("PASSED"), "{text}");
+}
