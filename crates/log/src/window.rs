@@ -1,0 +1,143 @@
+//! A window through which a file is read forward, so that a log of any size is read in bounded
+//! memory (scenario G13). What the bytes mean is decided by its users.
+
+use crate::disk::DiskFile;
+use crate::error::IoFailure;
+use crate::frame::{ALIGN, Frame, HEADER, LogSeed, Place, Verified};
+use crate::mask::is_zero;
+use crate::named_file::NamedFile;
+use crate::segment::SECTOR;
+
+/// Bytes read at once.
+pub(crate) const WINDOW: u64 = 64 * 1024;
+
+/// Bytes of one file. It does not notice writes: [`Window::forget`] after each.
+#[derive(Default)]
+pub(crate) struct Window {
+    buffer: Vec<u8>,
+    start: u64,
+    filled: usize,
+}
+
+impl Window {
+    /// Drops what was read, because the file or its content is another now.
+    pub(crate) const fn forget(&mut self) {
+        self.filled = 0;
+    }
+
+    /// The bytes `[offset, offset + length)`, fewer at the end of the file. `length` is at most
+    /// [`WINDOW`].
+    pub(crate) fn get<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        offset: u64,
+        length: u64,
+    ) -> Result<&[u8], IoFailure> {
+        let end = self.start + self.filled as u64;
+        if offset < self.start || offset + length > end {
+            self.buffer.resize(WINDOW as usize, 0);
+            self.filled = 0;
+            self.filled = file.read(&mut self.buffer, offset)?;
+            self.start = offset;
+        }
+        let filled = self.buffer.get(..self.filled).unwrap_or_default();
+        let skip = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        let rest = filled.get(skip..).unwrap_or_default();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(rest.get(..length).unwrap_or(rest))
+    }
+
+    /// The header at `place`, if one verifies there.
+    pub(crate) fn frame<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        seed: LogSeed,
+        place: Place,
+    ) -> Result<Option<Verified>, IoFailure> {
+        let bytes = self.get(file, u64::from(place.offset), HEADER)?;
+        Ok(Frame::decode(bytes, seed, place))
+    }
+
+    /// Hands the body of `frame` to `take` piece by piece, as it stands on disk and without the
+    /// bytes that align the next frame. Whether it verified is known, and returned, only at the
+    /// end.
+    pub(crate) fn body<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        frame: &Frame,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<bool, IoFailure> {
+        let end = frame.end();
+        let mut at = u64::from(frame.place.offset) + HEADER;
+        let mut wanted = frame.length as usize;
+        let mut crc = 0;
+        while at < end {
+            let piece = self.get(file, at, (end - at).min(WINDOW))?;
+            if piece.is_empty() {
+                return Ok(false);
+            }
+            crc = crc32c::crc32c_append(crc, piece);
+            take(piece.get(..wanted).unwrap_or(piece));
+            wanted = wanted.saturating_sub(piece.len());
+            at += piece.len() as u64;
+        }
+        Ok(crc == frame.body_crc)
+    }
+
+    /// Whether a whole sector that `[from, to)` touches is all zeros, that is, was never written
+    /// since the segment was prepared.
+    pub(crate) fn touches_zero_sector<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        from: u64,
+        to: u64,
+    ) -> Result<bool, IoFailure> {
+        let mut sector = from - from % SECTOR;
+        while sector < to {
+            if is_zero(self.get(file, sector, SECTOR)?) {
+                return Ok(true);
+            }
+            sector += SECTOR;
+        }
+        Ok(false)
+    }
+
+    /// What lies in `[from, to)`, where no batch verifies. `from` is the start of a sector.
+    pub(crate) fn residue<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        seed: LogSeed,
+        segment: u32,
+        (from, to): (u64, u64),
+    ) -> Result<Residue, IoFailure> {
+        let mut residue = Residue {
+            written: false,
+            highest_batch: 0,
+        };
+        let mut sector = from;
+        while sector < to {
+            if !is_zero(self.get(file, sector, SECTOR)?) {
+                residue.written = true;
+                for offset in (sector..(sector + SECTOR).min(to)).step_by(ALIGN as usize) {
+                    let Ok(offset) = u32::try_from(offset) else {
+                        break;
+                    };
+                    if let Some(found) = self.frame(file, seed, Place { segment, offset })? {
+                        residue.highest_batch = residue.highest_batch.max(found.frame.batch);
+                    }
+                }
+            }
+            sector += SECTOR;
+        }
+        Ok(residue)
+    }
+}
+
+/// What lies beyond the last batch that verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Residue {
+    /// Whether anything was ever written there.
+    pub(crate) written: bool,
+    /// The highest batch number in a readable header; zero if there is none.
+    pub(crate) highest_batch: u64,
+}
