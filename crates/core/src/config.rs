@@ -35,7 +35,7 @@ pub struct Config {
     /// Bytes of entries appended by this leader and not yet committed, at most (but always one
     /// batch). Default 64 MiB.
     pub max_uncommitted_bytes: u64,
-    /// Bytes of entries handed over and not yet applied, at most (but always one entry).
+    /// Bytes of entries handed over and not yet applied; exceeded by one entry at most.
     /// Default 16 MiB.
     pub max_unapplied_bytes: u64,
     /// Bytes of recent entries kept in memory for peers and for apply. Default 32 MiB.

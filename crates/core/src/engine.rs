@@ -269,15 +269,19 @@ impl Engine {
         }
     }
 
+    /// Whether this node leads and has applied the first entry of its term.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.first_of_term()
+            .is_some_and(|first| self.applies.applied() >= first)
+    }
+
     /// What the engine says of itself.
     #[must_use]
     pub fn status(&self) -> Status {
-        let (peers, ready) = match &self.role {
-            Role::Leader(leadership) => (
-                leadership.peers.iter().map(peer_status).collect(),
-                self.applies.applied() >= leadership.first,
-            ),
-            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => (Vec::new(), false),
+        let peers = match &self.role {
+            Role::Leader(leadership) => leadership.peers.iter().map(peer_status).collect(),
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => Vec::new(),
         };
         Status {
             id: self.config.id,
@@ -288,7 +292,7 @@ impl Engine {
             durable: self.writes.durable(),
             commit: self.commit,
             applied: self.applies.applied(),
-            ready,
+            ready: self.is_ready(),
             peers,
             counters: self.counters,
         }

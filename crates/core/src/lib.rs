@@ -3,6 +3,72 @@
 //! The engine has no I/O, clock, thread or operating-system randomness. Everything that happens
 //! to it is an [`Event`]; everything it wants done is an [`Action`]. The same events in the same
 //! order give the same actions, byte for byte.
+//!
+//! # The contract, in six rules
+//!
+//! 1. **Perform the actions of a step in order**, before the next step. One by one is always
+//!    right. To overlap disk and network, let each [`Action::Send`] leave as soon as every write
+//!    up to its `needs` is durable, and perform writes in the order of their [`WriteId`].
+//! 2. **Report what became of them**: [`Event::Persisted`] when every write up to one is on stable
+//!    storage, [`Event::Applied`] when the state machine got somewhere, [`Event::Loaded`] for each
+//!    [`Action::LoadEntries`], and [`Event::StorageFailed`] for any write that failed.
+//! 3. **Tick at [`Engine::next_timeout`]**, and before each batch of other events, with a
+//!    monotonic clock that counts suspension.
+//! 4. **Messages may be lost, repeated and reordered**, but not changed. They need not be honest.
+//! 5. **A proposal is done** when an entry of the index and term in [`Action::Proposed`] is
+//!    applied, and only then. A read is served at [`Action::ReadReady`], after the
+//!    [`Action::Apply`] before it.
+//! 6. **At every start** draw a fresh seed and [`Incarnation`], and hand over what the disk holds
+//!    to [`Engine::recover`].
+//!
+//! # A cluster of one
+//!
+//! ```
+//! use bytes::Bytes;
+//! use quorate_core::{
+//!     Action, Config, Engine, Event, Incarnation, Membership, NodeId, ProposalId, Time,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = NodeId::new(1).ok_or("zero names nobody")?;
+//! let config = Config::new(node, 7).validate()?;
+//! let founders = Membership::new([node], []);
+//! let mut engine = Engine::new(config, Incarnation::new(1), founders, Time::ZERO);
+//!
+//! // Nobody leads yet: the first thing to happen is that time passes.
+//! let mut events = vec![Event::Tick { now: engine.next_timeout().at }];
+//! let commands = vec![Bytes::from_static(b"hello")];
+//! let mut proposal = Some(Event::Propose { proposal: ProposalId::FIRST, commands });
+//! let mut applied = Vec::new();
+//! while let Some(event) = events.pop().or_else(|| proposal.take()) {
+//!     for action in engine.step(event) {
+//!         match action {
+//!             // A real host writes, syncs, and then reports.
+//!             Action::SaveHardState { write, .. } | Action::AppendEntries { write, .. } => {
+//!                 events.push(Event::Persisted(write));
+//!             }
+//!             Action::Apply { entries } => {
+//!                 events.extend(entries.last().map(|last| Event::Applied(last.index)));
+//!                 applied.extend(entries.iter().map(|entry| entry.payload.bytes().to_vec()));
+//!             }
+//!             Action::Fatal(violation) => return Err(violation.into()),
+//!             Action::Proposed { .. } | Action::Refused { .. } | Action::ReadReady { .. } => {}
+//!             Action::RoleChanged { .. } => {}
+//!             // Alone there is nobody to write to, and nothing has left memory.
+//!             Action::Send { .. } | Action::LoadEntries { .. } => {}
+//!         }
+//!     }
+//! }
+//! assert_eq!(applied, [b"".to_vec(), b"hello".to_vec()], "the term's no-op, then the command");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! The examples `elect` (three engines in one thread) and `tiny_host` (a host in full); then
+//! [`Event`], [`Action`] and [`Engine::step`]. The scripts in `tests/interaction` show the protocol
+//! happen, line by line; `election.txt` is the first to read.
 #![no_std]
 
 extern crate alloc;

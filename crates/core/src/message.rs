@@ -14,8 +14,9 @@ pub struct Message {
     pub term: Term,
     /// The sender's present life.
     pub sender: Incarnation,
-    /// The life of the receiver that this is meant for; in a reply, that of the asker. Anybody
-    /// else drops it. [`Incarnation::UNKNOWN`] where the sender has not heard from it yet.
+    /// The life of the receiver, as far as the sender knows; [`Incarnation::UNKNOWN`] where it
+    /// has not heard from it yet. In a reply it is that of the asker, and any other life drops
+    /// the reply. A request is taken by any life: its answer tells the sender of the new one.
     pub receiver: Incarnation,
     /// What it says.
     pub body: Body,

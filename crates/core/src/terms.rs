@@ -26,9 +26,11 @@ impl TermStarts {
             }
             before = start;
         }
-        if starts.is_empty() && last != LogIndex::NONE {
+        let is_without_term = starts.is_empty() && last != LogIndex::NONE;
+        let is_without_next = last.next() == last;
+        if is_without_term || is_without_next {
             return Err(RecoverError::Unordered {
-                at: EntryId::new(last, Term::ZERO),
+                at: EntryId::new(last, before.term),
             });
         }
         Ok(Self { starts, last })

@@ -3,7 +3,8 @@
 
 use super::Engine;
 use crate::{
-    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, NodeId, Round, Violation, WriteId,
+    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, NodeId, Round, Term, Violation,
+    WriteId,
 };
 
 impl Engine {
@@ -66,13 +67,16 @@ impl Engine {
         })
     }
 
-    /// Whether the append can be from any engine at all. The wire promises nothing.
+    /// Whether the append can be from any engine at all. The wire promises nothing. Term zero has
+    /// neither leader nor entries.
     fn is_sound(&self, prev: EntryId, entries: &Entries) -> bool {
+        let is_prev_sound = (prev.index == LogIndex::NONE) == (prev.term == Term::ZERO);
+        let oldest = prev.term.max(Term::ZERO.next());
         let follows = entries
             .first()
-            .is_none_or(|first| first.index == prev.index.next() && first.term >= prev.term);
-        let newest = entries.last().map_or(prev.term, |last| last.term);
-        follows && newest <= self.hard.term && entries.is_well_formed()
+            .is_none_or(|first| first.index == prev.index.next() && first.term >= oldest);
+        let newest = entries.last().map_or(oldest, |last| last.term);
+        is_prev_sound && follows && newest <= self.hard.term && entries.is_well_formed()
     }
 
     /// What is committed is in the log of every later leader [Raft 5.4]. An append that says

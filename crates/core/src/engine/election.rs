@@ -22,7 +22,8 @@ impl Engine {
         let is_learner = self.membership.learners().contains(&self.config.id);
         let has_voters = !self.membership.voters().is_empty();
         let is_stalled = self.storage_stalled_at().is_some_and(|at| at <= self.now);
-        has_voters && !is_learner && !is_stalled && self.hard.floor.is_none()
+        let has_next_term = self.hard.term.next() > self.hard.term;
+        has_voters && has_next_term && !is_learner && !is_stalled && self.hard.floor.is_none()
     }
 
     /// Asks whether a campaign could succeed, before disturbing anybody with one [Thesis 9.6].

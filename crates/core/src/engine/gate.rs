@@ -16,7 +16,9 @@ impl Engine {
             body,
         } = message;
         let is_for_us = to == self.config.id && from != self.config.id;
-        if !is_for_us || (is_reply(&body) && receiver != self.life) {
+        // No honest node can reach the largest term, and nobody could campaign after it.
+        let is_last_term = term.next() == term;
+        if !is_for_us || is_last_term || (is_reply(&body) && receiver != self.life) {
             self.counters.dropped += 1;
             return;
         }
@@ -56,7 +58,7 @@ impl Engine {
                 self.outbox
                     .answer(self.message(from, sender, body), WriteId::NONE);
             }
-            Body::Vote { last, transfer: _ } => self.on_vote(asker, last),
+            Body::Vote { last, transfer } => self.on_vote(asker, last, transfer),
             Body::VoteReply { campaign, granted } => self.on_vote_reply(from, campaign, granted),
             Body::Append {
                 prev,

@@ -8,12 +8,16 @@ use crate::quorum::reached_by_majority;
 use crate::reads::Reader;
 use crate::{Action, Body, Incarnation, LogIndex, NodeId, ReadId, Refusal, Request, Round};
 
-/// Reads that may wait at one node, for rounds or answers. A host batches its users' reads, so a
-/// few are usual; without a bound a peer could fill our memory.
+/// Reads that may wait at one node: for rounds or answers, and as many for apply. A host batches
+/// its users' reads, so a few are usual; without a bound a peer could fill our memory.
 const MAX_WAITING_READS: usize = 4096;
 
 impl Engine {
     pub(super) fn on_read(&mut self, read: ReadId) {
+        // Reads whose index is known wait for apply, which may be slow.
+        if self.confirmed_reads.len() >= MAX_WAITING_READS {
+            return self.refuse_read(read, Refusal::Overloaded);
+        }
         if self.is_leader() {
             return self.take_read(Reader::Local(read));
         }

@@ -110,6 +110,12 @@ impl Engine {
     /// those of followers time out there, or end when they hear of the new term.
     fn leave_role(&mut self) {
         let mut refused: Vec<_> = self.forwarded.drain().collect();
+        // A follower's read may wait for entries that only the leader it followed can bring.
+        let commit = self.commit;
+        let stranded = self
+            .confirmed_reads
+            .extract_if(.., |(index, _)| *index > commit);
+        refused.extend(stranded.map(|(_, read)| read));
         if let Role::Leader(leadership) = mem::replace(&mut self.role, Role::Follower) {
             self.counters.step_downs += 1;
             // A leader has no election timer. Everybody else keeps theirs: a newer term alone is

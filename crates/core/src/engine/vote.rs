@@ -22,10 +22,19 @@ impl Engine {
     ///
     /// At most one candidate per term gets it, and only with a log at least as recent as ours.
     /// A grant restarts the election timer; a refusal does not.
-    pub(super) fn on_vote(&mut self, (from, life): (NodeId, Incarnation), last: EntryId) {
+    pub(super) fn on_vote(
+        &mut self,
+        (from, life): (NodeId, Incarnation),
+        last: EntryId,
+        transfer: bool,
+    ) {
         let is_free = self.hard.vote.is_none_or(|vote| vote == from);
+        // A leader of an older term may count on our silence even though we have adopted this
+        // term since, or were restarted in it.
+        let is_bound = self.is_led() && !transfer;
         // Whoever knows the leader of this term has no vote left to give in it.
-        let granted = is_free && self.leader.is_none() && self.is_recent_enough(last);
+        let is_open = is_free && self.leader.is_none() && !is_bound;
+        let granted = is_open && self.is_recent_enough(last);
         if granted {
             if self.hard.vote.is_none() {
                 self.save_hard_state(HardState {

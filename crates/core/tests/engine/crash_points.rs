@@ -1,0 +1,110 @@
+//! Power fails between any two actions of any node: the history goes on safely, and after a
+//! restart everything that was committed is there. `support/safety.rs` checks every step.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::support::trace::Keep;
+use super::support::world::World;
+use super::support::{HEARTBEAT_MS, ms};
+
+/// A day in the life of a cluster, with elections, writes, reads, a partition and its repair.
+fn live(world: &mut World) {
+    world.advance(ms(900));
+    act(world, "a");
+    world.advance(ms(HEARTBEAT_MS));
+    if let Some(leader) = world.leader() {
+        let others: Vec<u64> = (1..=3).filter(|&node| node != leader).collect();
+        world.cut(&[leader], &others);
+        act(world, "lost");
+        world.advance(ms(1_400));
+    }
+    act(world, "b");
+    world.net.heal();
+    world.advance(ms(HEARTBEAT_MS * 4));
+    act(world, "c");
+    world.advance(ms(HEARTBEAT_MS * 4));
+}
+
+/// Writes at the leader and reads at every node.
+fn act(world: &mut World, command: &str) {
+    if let Some(leader) = world.leader() {
+        world.propose(leader, &[command]);
+        world.propose(leader, &[command, command]);
+    }
+    for node in 1..=3 {
+        world.read(node);
+    }
+    world.settle();
+}
+
+/// Everybody is back: a leader is found, a write succeeds, and all agree.
+fn recovers(world: &mut World, stop: u64) {
+    for node in 1..=3 {
+        if !world.running().contains(&node) {
+            world.restart(node);
+        }
+    }
+    world.net.heal();
+    world.advance(ms(3_000));
+    let leader = world.leader();
+    let leader = leader.unwrap_or_else(|| panic!("no leader after a stop at action {stop}"));
+    world.propose(leader, &["after"]);
+    world.advance(ms(HEARTBEAT_MS * 4));
+    let expected = world.applied(leader);
+    assert_eq!(
+        expected.last().map(String::as_str),
+        Some("after"),
+        "stop at action {stop}"
+    );
+    for node in 1..=3 {
+        assert_eq!(
+            world.applied(node),
+            expected,
+            "n{node}, stop at action {stop}"
+        );
+    }
+    assert_eq!(
+        world.safety.waiting_reads(),
+        0,
+        "a read never ended, stop at action {stop}"
+    );
+}
+
+fn stop_after_every_action(prepare: impl Fn() -> World) -> u64 {
+    let mut whole = prepare();
+    live(&mut whole);
+    let actions = whole.performed;
+    let stop_at = |stop, keep| {
+        let mut world = prepare();
+        world.trace.keep = keep;
+        world.stop_at = Some(stop);
+        live(&mut world);
+        recovers(&mut world, stop);
+    };
+    for stop in 0..actions {
+        let run = AssertUnwindSafe(|| stop_at(stop, Keep::Nothing));
+        if catch_unwind(run).is_err() {
+            // The same once more, written down.
+            stop_at(stop, Keep::Tail);
+        }
+    }
+    actions
+}
+
+/// A host that performs one action after the other, as the contract says is always right.
+#[test]
+fn a_cluster_survives_a_stop_between_any_two_actions() {
+    let stops = stop_after_every_action(|| {
+        let mut world = World::new(3);
+        world.is_sequential = true;
+        world
+    });
+    assert!(stops > 200, "only {stops} actions were tried");
+}
+
+/// A host that overlaps disk and network as `needs` allows: what was not synced is gone.
+#[test]
+fn a_cluster_survives_a_stop_at_any_action_when_unsynced_writes_are_lost() {
+    let stops = stop_after_every_action(|| World::with(3, |config| config.pre_vote = false));
+    assert!(stops > 200, "only {stops} actions were tried");
+}

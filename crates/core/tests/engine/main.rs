@@ -1,0 +1,34 @@
+//! Tests of the engine through its public interface: the rules of the paper in section order,
+//! properties over random histories, and the interaction scripts of `tests/interaction`.
+//! Tests of single parts (window, ledger, progress) stand beside the parts.
+
+#[cfg(test)]
+mod crash_points;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod interaction;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod paper_commit;
+#[cfg(test)]
+mod paper_election;
+#[cfg(test)]
+mod paper_pacing;
+#[cfg(test)]
+mod paper_pre_vote;
+#[cfg(test)]
+mod paper_reads;
+#[cfg(test)]
+mod paper_replication;
+#[cfg(test)]
+mod random_histories;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod storage;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod timing;
