@@ -1,0 +1,149 @@
+//! PersistBeforeSend: whatever a message promises is on stable storage when it leaves: its term,
+//! a vote, a campaign, a matched index (scenarios A01, A02, B15).
+
+use quorate_core::{AppendOutcome, Body, LogIndex, Message, NodeId, Term};
+
+use super::{Check, Property, broken};
+use crate::world::storage::Stable;
+
+/// `message` leaves its sender, whose stable storage is `disk`.
+pub(crate) fn leaves(message: &Message, disk: &Stable) -> Check {
+    let saved = disk.hard();
+    if message.term > saved.term {
+        return unsaved(message, disk);
+    }
+    // A vote that was saved and then left behind by a newer term is still a saved vote.
+    let vote_is_saved = |term: Term, to: NodeId| {
+        saved.term > term || (saved.term == term && saved.vote == Some(to))
+    };
+    let kept = match &message.body {
+        Body::Vote { .. } => vote_is_saved(message.term, message.from),
+        Body::VoteReply {
+            campaign,
+            granted: true,
+        } => vote_is_saved(*campaign, message.to),
+        Body::AppendReply {
+            asked,
+            outcome: AppendOutcome::Matched(index),
+            ..
+        } => {
+            // A leader of a later term may have replaced the entry since: then the answer is
+            // only good for a leader that nobody follows any more.
+            saved.term > *asked || *index <= disk.shape().last() || *index == LogIndex::NONE
+        }
+        Body::AppendReply {
+            outcome: AppendOutcome::Conflict { .. },
+            ..
+        }
+        | Body::VoteReply { granted: false, .. }
+        | Body::PreVote { .. }
+        | Body::PreVoteReply { .. }
+        | Body::Append { .. }
+        | Body::ReadIndex { .. }
+        | Body::ReadIndexReply { .. } => true,
+    };
+    if kept { Ok(()) } else { unsaved(message, disk) }
+}
+
+/// The message reveals what a crash could still undo.
+fn unsaved(message: &Message, disk: &Stable) -> Check {
+    broken(
+        Property::PersistBeforeSend,
+        format_args!(
+            "{} sends {:?} of {} with {:?} and a log that ends in {} on disk",
+            message.from,
+            message.body,
+            message.term,
+            disk.hard(),
+            disk.shape().last_id()
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{i, must_fire, n, t};
+    use crate::world::storage::Write;
+    use quorate_core::{EntryId, HardState, Incarnation, Round};
+
+    fn message(term: u64, body: Body) -> Message {
+        Message {
+            from: n(1),
+            to: n(2),
+            term: t(term),
+            sender: Incarnation::new(1),
+            receiver: Incarnation::UNKNOWN,
+            body,
+        }
+    }
+
+    fn disk(term: u64, vote: Option<u64>) -> Stable {
+        let mut disk = Stable::default();
+        disk.perform(&Write::Hard(HardState {
+            term: t(term),
+            vote: vote.map(n),
+            floor: None,
+        }));
+        disk
+    }
+
+    #[test]
+    fn fires_when_a_term_or_vote_is_not_saved() {
+        let grant = message(
+            3,
+            Body::VoteReply {
+                campaign: t(3),
+                granted: true,
+            },
+        );
+        assert!(leaves(&grant, &disk(3, Some(2))).is_ok());
+        must_fire(Property::PersistBeforeSend, leaves(&grant, &disk(3, None)));
+        must_fire(
+            Property::PersistBeforeSend,
+            leaves(&grant, &disk(3, Some(3))),
+        );
+        must_fire(
+            Property::PersistBeforeSend,
+            leaves(&grant, &disk(2, Some(2))),
+        );
+        let campaign = message(
+            3,
+            Body::Vote {
+                last: EntryId::NONE,
+                transfer: false,
+            },
+        );
+        assert!(leaves(&campaign, &disk(3, Some(1))).is_ok());
+        must_fire(
+            Property::PersistBeforeSend,
+            leaves(&campaign, &disk(3, None)),
+        );
+    }
+
+    #[test]
+    fn fires_when_a_matched_index_is_not_on_disk() {
+        let matched = |index| {
+            let outcome = AppendOutcome::Matched(i(index));
+            let round = Round::default();
+            message(
+                3,
+                Body::AppendReply {
+                    asked: t(3),
+                    round,
+                    outcome,
+                    suspect: false,
+                },
+            )
+        };
+        assert!(leaves(&matched(0), &disk(3, None)).is_ok());
+        must_fire(
+            Property::PersistBeforeSend,
+            leaves(&matched(1), &disk(3, None)),
+        );
+        assert!(
+            leaves(&matched(1), &disk(4, None)).is_ok(),
+            "the answer is out of date"
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! What happened in a world, in numbers. A campaign adds them up: steps alone prove nothing, so
+//! useful work and the faults that were met are counted beside them.
+
+use std::fmt;
+
+/// Declares the counters, their sum and their listing from one table.
+macro_rules! counts {
+    ($($(#[$doc:meta])* $name:ident: $label:literal,)*) => {
+        /// Counts of one world, or of many.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counts {
+            /// Adds the counts of another world.
+            pub const fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+
+        impl fmt::Display for Counts {
+            /// One counter per line.
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                $(writeln!(f, "{:>14}  {}", self.$name, $label)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+
+counts! {
+    /// Happenings of the world: arrivals, wake-ups, ends of syncs, faults, requests.
+    events: "events",
+    /// Steps of engines.
+    steps: "engine steps",
+    /// Entries committed by a leader for the first time.
+    committed: "entries committed",
+    /// Commands acknowledged to the client that proposed them.
+    acked: "commands acknowledged",
+    /// Commands whose proposer learned that another entry took their place.
+    overwritten: "commands overwritten",
+    /// Batches of proposals accepted.
+    proposals: "batches accepted",
+    /// Batches of proposals refused.
+    proposals_refused: "batches refused",
+    /// Reads served after their index was applied.
+    reads: "reads served",
+    /// Reads refused.
+    reads_refused: "reads refused",
+    /// Campaigns for votes.
+    campaigns: "campaigns",
+    /// Elections won.
+    elections: "elections won",
+    /// Leaders that stopped leading while their node lived.
+    step_downs: "leaders stepped down",
+    /// Writes that replaced entries.
+    truncations: "truncations",
+    /// Requests for old entries.
+    loads: "old entries loaded",
+    /// Requests for old entries that failed.
+    load_failures: "loads failed",
+    /// Syncs of disks.
+    syncs: "disk syncs",
+    /// Syncs that hung.
+    stalls: "disk stalls",
+    /// Syncs that failed.
+    storage_failures: "disk failures",
+    /// Nodes that crashed.
+    crashes: "crashes",
+    /// Crashes between two actions of one step.
+    crashes_in_step: "crashes in a step",
+    /// Unsynced writes that crashes took.
+    lost_writes: "unsynced writes lost",
+    /// Nodes that started again.
+    restarts: "restarts",
+    /// Processes that were paused.
+    pauses: "pauses",
+    /// Times at which links were cut.
+    cuts: "cuts of links",
+    /// Messages sent.
+    sent: "messages sent",
+    /// Messages that never arrived.
+    lost: "messages lost",
+    /// Messages that arrived twice.
+    duplicated: "messages duplicated",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_is_summed_and_listed() {
+        let mut total = Counts {
+            events: 2,
+            duplicated: 5,
+            ..Counts::default()
+        };
+        total.add(&Counts {
+            events: 40,
+            ..Counts::default()
+        });
+        assert_eq!((total.events, total.duplicated), (42, 5));
+        let listing = total.to_string();
+        assert!(listing.contains("42  events") && listing.contains("5  messages duplicated"));
+    }
+}

@@ -1,0 +1,358 @@
+//! The settings of one world, drawn from its seed: cluster, engine, disks, network, processes and
+//! clients. Every class of fault is off in half of the seeds and otherwise has a rate of any
+//! order of magnitude, so that rare faults meet a world that is calm apart from them. What the
+//! settings do is in `world/`.
+
+use std::time::Duration;
+
+use quorate_core::{Config, NodeId};
+
+use crate::choice::{Choices, Site};
+
+/// Nanoseconds in a microsecond.
+pub(crate) const MICRO: u64 = 1_000;
+/// Nanoseconds in a millisecond.
+pub(crate) const MILLI: u64 = 1_000_000;
+/// Nanoseconds in a second.
+pub(crate) const SECOND: u64 = 1_000_000_000;
+
+/// How a host performs the actions of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HostMode {
+    /// One action after the other; each write is durable before the next action starts.
+    Serial,
+    /// Writes go to a queue, and each message leaves as soon as what it needs is durable.
+    Overlapping,
+}
+
+/// A shape of partial connectivity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CutKind {
+    /// One node hears and is heard by nobody.
+    IsolateOne,
+    /// Two groups that do not hear each other.
+    Split,
+    /// Two groups that meet only in one node (scenario A09).
+    Bridge,
+    /// Every node hears only its two neighbours.
+    Ring,
+    /// One node can send but hears nothing, or the reverse (scenario A10).
+    OneWay,
+    /// Single links go down and up again quickly.
+    Flap,
+}
+
+/// All shapes of partial connectivity.
+const CUTS: [CutKind; 6] = [
+    CutKind::IsolateOne,
+    CutKind::Split,
+    CutKind::Bridge,
+    CutKind::Ring,
+    CutKind::OneWay,
+    CutKind::Flap,
+];
+
+/// How messages travel. Times in nanoseconds, rates in parts per million.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkKnobs {
+    /// Shortest travel time.
+    pub(crate) delay_min: u64,
+    /// Longest ordinary travel time.
+    pub(crate) delay_max: u64,
+    /// Messages that are held up far longer, up to [`Self::tail_max`].
+    pub(crate) tail_ppm: u64,
+    /// Longest travel time of a message that is held up.
+    pub(crate) tail_max: u64,
+    /// Messages that are lost.
+    pub(crate) loss_ppm: u64,
+    /// Messages that arrive twice.
+    pub(crate) duplicate_ppm: u64,
+    /// Messages of one link arrive in the order in which they were sent.
+    pub(crate) in_order: bool,
+    /// Mean time from one cut to the next; `None`: never.
+    pub(crate) cut_every: Option<u64>,
+    /// How long a cut lasts on average.
+    pub(crate) cut_for: u64,
+    /// The shapes that occur. Never empty.
+    pub(crate) cut_kinds: Vec<CutKind>,
+}
+
+/// How stable storage behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskKnobs {
+    /// Fastest sync.
+    pub(crate) sync_min: u64,
+    /// Slowest ordinary sync.
+    pub(crate) sync_max: u64,
+    /// Syncs that hang, for up to [`Self::stall_max`] (scenario B17).
+    pub(crate) stall_ppm: u64,
+    /// Longest hang.
+    pub(crate) stall_max: u64,
+    /// Syncs that fail: the engine has to stop (scenario G03).
+    pub(crate) failure_ppm: u64,
+    /// Confirmations that are told together with the next one.
+    pub(crate) lump_ppm: u64,
+    /// Slowest read of old entries.
+    pub(crate) load_max: u64,
+    /// Reads of old entries that fail.
+    pub(crate) load_failure_ppm: u64,
+}
+
+/// How processes and their clocks behave.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessKnobs {
+    /// Mean time from one crash to the next; `None`: never.
+    pub(crate) crash_every: Option<u64>,
+    /// Steps in the middle of which the process dies.
+    pub(crate) crash_in_step_ppm: u64,
+    /// How long a crashed node stays down, at most.
+    pub(crate) down_max: u64,
+    /// Mean time from one pause of a process to the next; `None`: never.
+    pub(crate) pause_every: Option<u64>,
+    /// Longest pause.
+    pub(crate) pause_max: u64,
+    /// A wake-up comes at most this much late.
+    pub(crate) jitter_max: u64,
+    /// A clock runs at most this much fast or slow.
+    pub(crate) skew_ppm: u64,
+    /// Longest time that applying a batch takes.
+    pub(crate) apply_max: u64,
+    /// The state machine keeps its own state on disk (scenario D20).
+    pub(crate) durable_machine: bool,
+}
+
+/// What clients do.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientKnobs {
+    /// Mean time from one batch of proposals to the next.
+    pub(crate) propose_every: u64,
+    /// Commands in a batch, at most.
+    pub(crate) batch_max: u64,
+    /// Bytes of a command, at most. Some are above the limit of the engine.
+    pub(crate) command_max: u64,
+    /// Mean time from one read to the next.
+    pub(crate) read_every: u64,
+}
+
+/// The settings of one world.
+#[derive(Clone, Debug)]
+pub(crate) struct Knobs {
+    /// Voters, the nodes with the lowest numbers.
+    pub(crate) voters: u64,
+    /// Learners, the nodes behind them.
+    pub(crate) learners: u64,
+    /// How hosts perform actions.
+    pub(crate) host: HostMode,
+    /// Engine settings, of which each node takes a copy under its own name.
+    pub(crate) engine: Config,
+    /// The network.
+    pub(crate) network: NetworkKnobs,
+    /// The disks.
+    pub(crate) disk: DiskKnobs,
+    /// The processes.
+    pub(crate) process: ProcessKnobs,
+    /// The clients.
+    pub(crate) client: ClientKnobs,
+}
+
+impl Knobs {
+    /// Draws the settings of a world.
+    pub(crate) fn draw(choices: &mut Choices) -> Self {
+        let voters = choices.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7], Site::Knob);
+        let learners = choices.pick(&[0, 0, 0, 1, 2], Site::Knob);
+        let host = choices.pick(&[HostMode::Serial, HostMode::Overlapping], Site::Knob);
+        let engine = engine(choices);
+        let client = ClientKnobs {
+            propose_every: choices.log_between(MILLI, 100 * MILLI, Site::Knob),
+            batch_max: choices.log_between(1, 32, Site::Knob),
+            command_max: choices.log_between(8, 2 * engine.max_entry_bytes, Site::Knob),
+            read_every: choices.log_between(2 * MILLI, 200 * MILLI, Site::Knob),
+        };
+        Self {
+            voters,
+            learners,
+            host,
+            engine,
+            network: network(choices),
+            disk: disk(choices),
+            process: process(choices),
+            client,
+        }
+    }
+
+    /// Voters and learners.
+    pub(crate) const fn nodes(&self) -> u64 {
+        self.voters + self.learners
+    }
+
+    /// The same world with every fault switched off and ordinary latencies, in which the cluster
+    /// has to recover from whatever happened before.
+    #[must_use]
+    pub(crate) fn calm(&self) -> Self {
+        let mut calm = self.clone();
+        calm.network = NetworkKnobs {
+            delay_min: 200 * MICRO,
+            delay_max: MILLI,
+            tail_ppm: 0,
+            loss_ppm: 0,
+            duplicate_ppm: 0,
+            cut_every: None,
+            ..calm.network
+        };
+        calm.disk = DiskKnobs {
+            sync_min: 100 * MICRO,
+            sync_max: 400 * MICRO,
+            stall_ppm: 0,
+            failure_ppm: 0,
+            lump_ppm: 0,
+            load_max: 200 * MICRO,
+            load_failure_ppm: 0,
+            ..calm.disk
+        };
+        calm.process = ProcessKnobs {
+            crash_every: None,
+            crash_in_step_ppm: 0,
+            pause_every: None,
+            jitter_max: 0,
+            apply_max: 50 * MICRO,
+            ..calm.process
+        };
+        calm
+    }
+}
+
+/// Settings of the engines. Limits are small, so that each of them is reached.
+fn engine(choices: &mut Choices) -> Config {
+    let Some(nobody) = NodeId::new(1) else {
+        unreachable!("one is not zero")
+    };
+    let mut config = Config::new(nobody, 0);
+    let election = choices.between(100, 400, Site::Knob) * MILLI;
+    let spread = choices.between(1300, 3000, Site::Knob);
+    config.election_timeout_min = Duration::from_nanos(election);
+    config.election_timeout_max = Duration::from_nanos(election / 1000 * spread);
+    config.heartbeat_interval = Duration::from_nanos(election / choices.between(3, 8, Site::Knob));
+    config.pre_vote = choices.chance(750_000, Site::Knob);
+    config.max_entry_bytes = choices.log_between(512, 8192, Site::Knob);
+    config.max_append_bytes = choices.log_between(64, 64 << 10, Site::Knob);
+    config.max_inflight_messages = choices.log_between(1, 256, Site::Knob) as usize;
+    config.max_inflight_bytes = choices.log_between(64, 1 << 20, Site::Knob);
+    config.max_uncommitted_bytes = choices.log_between(1 << 10, 128 << 10, Site::Knob);
+    config.max_unapplied_bytes = choices.log_between(64, 1 << 20, Site::Knob);
+    config.window_bytes = choices.log_between(64, 1 << 20, Site::Knob);
+    config
+}
+
+/// Settings of the network.
+fn network(choices: &mut Choices) -> NetworkKnobs {
+    let delay_min = choices.log_between(50 * MICRO, 5 * MILLI, Site::Knob);
+    let mut cut_kinds = CUTS.to_vec();
+    cut_kinds.retain(|_| choices.chance(500_000, Site::Knob));
+    if cut_kinds.is_empty() {
+        cut_kinds.push(choices.pick(&CUTS, Site::Knob));
+    }
+    NetworkKnobs {
+        delay_min,
+        delay_max: delay_min * choices.between(1, 10, Site::Knob),
+        tail_ppm: rate(choices, 100, 100_000),
+        tail_max: choices.log_between(20 * MILLI, 3 * SECOND, Site::Knob),
+        loss_ppm: rate(choices, 100, 200_000),
+        duplicate_ppm: rate(choices, 100, 200_000),
+        in_order: choices.chance(500_000, Site::Knob),
+        cut_every: interval(choices, 300 * MILLI, 10 * SECOND),
+        cut_for: choices.log_between(100 * MILLI, 5 * SECOND, Site::Knob),
+        cut_kinds,
+    }
+}
+
+/// Settings of the disks.
+fn disk(choices: &mut Choices) -> DiskKnobs {
+    let sync_min = choices.log_between(20 * MICRO, 5 * MILLI, Site::Knob);
+    DiskKnobs {
+        sync_min,
+        sync_max: sync_min * choices.between(1, 8, Site::Knob),
+        stall_ppm: rate(choices, 100, 20_000),
+        stall_max: choices.log_between(20 * MILLI, 2 * SECOND, Site::Knob),
+        failure_ppm: rate(choices, 10, 2_000) * choices.choose(2, Site::Knob),
+        lump_ppm: rate(choices, 1_000, 900_000),
+        load_max: choices.log_between(20 * MICRO, 50 * MILLI, Site::Knob),
+        load_failure_ppm: rate(choices, 1_000, 500_000),
+    }
+}
+
+/// Settings of processes and clocks.
+fn process(choices: &mut Choices) -> ProcessKnobs {
+    ProcessKnobs {
+        crash_every: interval(choices, 200 * MILLI, 10 * SECOND),
+        crash_in_step_ppm: rate(choices, 10, 5_000),
+        down_max: choices.log_between(10 * MILLI, 3 * SECOND, Site::Knob),
+        pause_every: interval(choices, 300 * MILLI, 10 * SECOND),
+        pause_max: choices.log_between(10 * MILLI, 3 * SECOND, Site::Knob),
+        jitter_max: rate(choices, 10, 20_000) * MICRO,
+        skew_ppm: rate(choices, 10, 50_000),
+        apply_max: choices.log_between(10 * MICRO, 100 * MILLI, Site::Knob),
+        durable_machine: choices.chance(300_000, Site::Knob),
+    }
+}
+
+/// A rate that is zero in half of the seeds.
+fn rate(choices: &mut Choices, low: u64, high: u64) -> u64 {
+    if choices.chance(500_000, Site::Knob) {
+        choices.log_between(low, high, Site::Knob)
+    } else {
+        0
+    }
+}
+
+/// A mean interval of a class of faults that is off in half of the seeds.
+fn interval(choices: &mut Choices, low: u64, high: u64) -> Option<u64> {
+    choices
+        .chance(500_000, Site::Knob)
+        .then(|| choices.log_between(low, high, Site::Knob))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drawn_engine_settings_are_valid_and_every_fault_class_is_on_and_off() {
+        let (mut cuts, mut losses) = (0, 0);
+        for seed in 0..500 {
+            let knobs = Knobs::draw(&mut Choices::new(seed));
+            assert!(
+                knobs.engine.clone().validate().is_ok(),
+                "seed {seed} has a bad engine"
+            );
+            assert!(!knobs.network.cut_kinds.is_empty());
+            cuts += u64::from(knobs.network.cut_every.is_some());
+            losses += u64::from(knobs.network.loss_ppm > 0);
+        }
+        assert!(
+            (150..350).contains(&cuts),
+            "cuts are on in {cuts} of 500 seeds"
+        );
+        assert!(
+            (150..350).contains(&losses),
+            "losses are on in {losses} of 500 seeds"
+        );
+    }
+
+    #[test]
+    fn a_calm_world_has_no_faults() {
+        for seed in 0..50 {
+            let calm = Knobs::draw(&mut Choices::new(seed)).calm();
+            let rates = [
+                calm.network.loss_ppm,
+                calm.network.duplicate_ppm,
+                calm.network.tail_ppm,
+                calm.disk.stall_ppm,
+                calm.disk.failure_ppm,
+                calm.disk.load_failure_ppm,
+                calm.process.crash_in_step_ppm,
+            ];
+            assert_eq!(rates, [0; 7], "a fault is left in seed {seed}");
+            assert!(calm.process.crash_every.is_none() && calm.network.cut_every.is_none());
+        }
+    }
+}

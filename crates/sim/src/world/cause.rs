@@ -1,0 +1,245 @@
+//! What a step was caused by, as far as checkers need to know, and whether what the engine decided
+//! answers it: votes, pre-votes, proposals and reads. What the engine shows after any step is in
+//! `observe.rs`.
+
+use quorate_core::{
+    Action, Body, Entry, EntryId, Event, Message, NodeId, ProposalId, ReadId, Refusal, Request,
+    RoleName, Term,
+};
+
+use super::World;
+use super::node::Batch;
+use crate::check::{Check, LifeId, Property, bounded_memory, broken, pre_vote, vote_up_to_date};
+use crate::digest::token;
+
+/// What of an event checkers need to know. The event itself is gone once the engine has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cause {
+    /// A candidate asks for a vote.
+    Vote { from: NodeId, last: EntryId },
+    /// Somebody asks for a pre-vote.
+    PreVote,
+    /// Somebody promises a vote.
+    Promise { from: NodeId, campaign: Term },
+    /// A client proposes.
+    Propose(Batch),
+    /// A client reads.
+    Read(ReadId),
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    pub(super) fn of(event: &Event) -> Self {
+        match event {
+            Event::Receive(message) => Self::of_message(message),
+            Event::Propose { proposal, commands } => Self::Propose(Batch {
+                proposal: *proposal,
+                first_token: commands.first().map_or(0, |command| token(command)),
+                count: commands.len() as u64,
+                largest: commands.iter().map(|c| c.len() as u64).max().unwrap_or(0),
+            }),
+            Event::Read { read } => Self::Read(*read),
+            Event::Tick { .. }
+            | Event::Persisted(_)
+            | Event::StorageFailed
+            | Event::Loaded { .. }
+            | Event::Applied(_) => Self::Other,
+        }
+    }
+
+    const fn of_message(message: &Message) -> Self {
+        match &message.body {
+            Body::Vote { last, .. } => Self::Vote {
+                from: message.from,
+                last: *last,
+            },
+            Body::PreVote { .. } => Self::PreVote,
+            Body::PreVoteReply {
+                campaign,
+                granted: true,
+            } => Self::Promise {
+                from: message.from,
+                campaign: *campaign,
+            },
+            Body::PreVoteReply { granted: false, .. }
+            | Body::VoteReply { .. }
+            | Body::Append { .. }
+            | Body::AppendReply { .. }
+            | Body::ReadIndex { .. }
+            | Body::ReadIndexReply { .. } => Self::Other,
+        }
+    }
+}
+
+impl World {
+    /// An engine is about to take an event.
+    pub(super) fn before_step(&mut self, node: NodeId, cause: Cause) {
+        let Some(life) = self.nodes[node].life.as_deref_mut() else {
+            return;
+        };
+        match cause {
+            Cause::Promise { from, campaign } => {
+                self.checks.pre_votes.promised(life.id, campaign, from);
+            }
+            Cause::Propose(batch) => {
+                life.clients.batch = Some((batch, self.checks.order.newest()));
+                self.checks.outcomes.proposed(life.id, batch.proposal);
+            }
+            Cause::Read(read) => {
+                self.checks.outcomes.read_asked(life.id, read);
+                self.checks
+                    .reads
+                    .asked(life.id, read, self.checks.ledger.last());
+            }
+            Cause::Vote { .. } | Cause::PreVote | Cause::Other => {}
+        }
+    }
+
+    /// What the engine decided about the event.
+    pub(super) fn observe_decision(
+        &mut self,
+        id: LifeId,
+        cause: Cause,
+        actions: &[Action],
+    ) -> Check {
+        let grants = |to: NodeId| actions.iter().any(|action| is_grant(action, to));
+        match cause {
+            Cause::Vote { from, last } if grants(from) => {
+                let Some(life) = self.life(id) else {
+                    return Ok(());
+                };
+                vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
+            }
+            Cause::PreVote => {
+                let saves = |action: &Action| matches!(action, Action::SaveHardState { .. });
+                pre_vote::answered(id.node, actions.iter().any(saves))?;
+            }
+            Cause::Vote { .. }
+            | Cause::Promise { .. }
+            | Cause::Propose(_)
+            | Cause::Read(_)
+            | Cause::Other => {}
+        }
+        self.observe_outcomes(id, actions)?;
+        self.checks.outcomes.step_ends()
+    }
+
+    /// The outcomes of requests that a step tells.
+    fn observe_outcomes(&mut self, id: LifeId, actions: &[Action]) -> Check {
+        for action in actions {
+            match action {
+                Action::Proposed { proposal, first } => {
+                    self.checks
+                        .outcomes
+                        .told(id, Request::Proposal(*proposal))?;
+                    self.observe_proposed(id, *proposal, *first, actions)?;
+                }
+                Action::ReadReady { read, .. } => {
+                    self.checks.outcomes.told(id, Request::Read(*read))?;
+                }
+                Action::Refused { request, reason } => {
+                    self.checks.outcomes.told(id, *request)?;
+                    self.observe_refusal(id, *request, *reason)?;
+                }
+                Action::Send { .. }
+                | Action::LoadEntries { .. }
+                | Action::SaveHardState { .. }
+                | Action::AppendEntries { .. }
+                | Action::Apply { .. }
+                | Action::RoleChanged { .. }
+                | Action::Fatal(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// An accepted batch stands in the log where the answer says.
+    fn observe_proposed(
+        &mut self,
+        id: LifeId,
+        proposal: ProposalId,
+        first: EntryId,
+        actions: &[Action],
+    ) -> Check {
+        let config = &self.knobs.engine;
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let Some((batch, _)) = life
+            .clients
+            .batch
+            .filter(|(batch, _)| batch.proposal == proposal)
+        else {
+            return broken(
+                Property::OneOutcome,
+                format_args!("{id} accepts unknown {proposal}"),
+            );
+        };
+        let committed = life.glimpse.commit.max(life.elected_at);
+        let (last, committed) = (life.log.mark(life.log.last()), life.log.mark(committed));
+        if let (Some(last), Some(committed)) = (last, committed) {
+            let uncommitted = last.bytes.saturating_sub(committed.bytes);
+            bounded_memory::accepts(id.node, uncommitted, config)?;
+        }
+        let stands = |place: u64| {
+            let wanted = EntryId::new(first.index.plus(place), first.term);
+            written(actions).any(|entry| {
+                entry.id() == wanted && token(entry.payload.bytes()) == batch.first_token + place
+            })
+        };
+        let all_stand = (0..batch.count).all(stands);
+        if all_stand && batch.largest <= config.max_entry_bytes {
+            return Ok(());
+        }
+        broken(
+            Property::OneOutcome,
+            format_args!("{id} accepts {batch:?} at {first} without appending it there"),
+        )
+    }
+
+    /// A refusal says the truth where the world knows it.
+    fn observe_refusal(&mut self, id: LifeId, request: Request, reason: Refusal) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        let role = life.glimpse.role;
+        let is_true = match (request, reason) {
+            (Request::Proposal(_), Refusal::NotLeader { .. }) => role != RoleName::Leader,
+            (Request::Proposal(_), Refusal::TooLarge { limit_bytes }) => life
+                .clients
+                .batch
+                .is_some_and(|(batch, _)| batch.largest > limit_bytes),
+            (Request::Proposal(_), Refusal::Overloaded | Refusal::TimedOut)
+            | (Request::Read(_), _) => true,
+        };
+        if is_true {
+            return Ok(());
+        }
+        broken(
+            Property::OneOutcome,
+            format_args!("{role:?} {id} refuses {request:?}: {reason:?}"),
+        )
+    }
+}
+
+/// Whether an action grants `candidate` a vote.
+fn is_grant(action: &Action, candidate: NodeId) -> bool {
+    matches!(
+        action,
+        Action::Send { message, .. } if message.to == candidate
+            && matches!(message.body, Body::VoteReply { granted: true, .. })
+    )
+}
+
+/// The entries that a step has written.
+fn written(actions: &[Action]) -> impl Iterator<Item = &Entry> {
+    let batches = actions.iter().filter_map(|action| {
+        if let Action::AppendEntries { entries, .. } = action {
+            Some(entries.iter())
+        } else {
+            None
+        }
+    });
+    batches.flatten()
+}

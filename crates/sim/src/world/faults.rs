@@ -1,0 +1,132 @@
+//! When and where faults strike: crashes, pauses of processes and cuts of links. What a crash
+//! does is in `mod.rs`, which links a cut takes in `network.rs`.
+
+use quorate_core::NodeId;
+
+use super::{Happening, World};
+use crate::check::{Check, LifeId};
+use crate::choice::Site;
+use crate::knobs::{CutKind, MILLI};
+
+impl World {
+    /// Starts every class of fault that the seed has.
+    pub(super) fn schedule_faults(&mut self) {
+        self.next_fault(
+            self.knobs.process.crash_every,
+            Happening::Crash,
+            Site::Crash,
+        );
+        self.next_fault(
+            self.knobs.process.pause_every,
+            Happening::Pause,
+            Site::Pause,
+        );
+        self.next_fault(
+            self.knobs.network.cut_every,
+            Happening::Cut,
+            Site::Partition,
+        );
+    }
+
+    /// Schedules the next fault of a class after a while of `every` on average.
+    fn next_fault(&mut self, every: Option<u64>, fault: Happening, site: Site) {
+        let Some(every) = every else { return };
+        let wait = self.choices.between(1, 2 * every, site);
+        self.agenda.push(self.now + wait, fault);
+    }
+
+    fn any_node(&mut self, site: Site) -> NodeId {
+        let place = self.choices.choose(self.nodes.count(), site);
+        let Some(node) = NodeId::new(place + 1) else {
+            unreachable!("one or more is not zero")
+        };
+        node
+    }
+
+    pub(super) fn crash_somewhere(&mut self) -> Check {
+        if self.is_calm {
+            return Ok(());
+        }
+        self.next_fault(
+            self.knobs.process.crash_every,
+            Happening::Crash,
+            Site::Crash,
+        );
+        // A power cut takes everybody at once.
+        if self.choices.chance(50_000, Site::Crash) {
+            return self.nodes.ids().try_for_each(|node| self.crash(node));
+        }
+        let node = self.any_node(Site::Crash);
+        self.crash(node)
+    }
+
+    pub(super) fn pause_somewhere(&mut self) {
+        if self.is_calm {
+            return;
+        }
+        self.next_fault(
+            self.knobs.process.pause_every,
+            Happening::Pause,
+            Site::Pause,
+        );
+        let node = self.any_node(Site::Pause);
+        let lasts = self
+            .choices
+            .between(MILLI, self.knobs.process.pause_max, Site::Pause);
+        let Some(life) = self.nodes[node].life.as_deref_mut() else {
+            return;
+        };
+        if !life.is_paused {
+            life.is_paused = true;
+            let id = life.id;
+            self.counts.pauses += 1;
+            self.agenda.push(self.now + lasts, Happening::Resume(id));
+        }
+    }
+
+    pub(super) fn resume(&mut self, id: LifeId) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        life.is_paused = false;
+        // Whatever wake-up there was has come and gone while the process slept.
+        life.wake_at = u64::MAX;
+        life.wake_for = u64::MAX;
+        self.pump(id.node)
+    }
+
+    pub(super) fn cut_links(&mut self) {
+        if self.is_calm {
+            return;
+        }
+        let knobs = &self.knobs.network;
+        let kind = self.choices.pick(&knobs.cut_kinds, Site::Partition);
+        let lasts = self.choices.between(1, 2 * knobs.cut_for, Site::Partition);
+        self.network.cut(kind, &mut self.choices);
+        self.counts.cuts += 1;
+        if self.trace.is_some() {
+            let pairs = self.network.cuts().map(|(from, to)| format!("{from}>{to}"));
+            let pairs = pairs.collect::<Vec<_>>().join(" ");
+            self.note(|| format!("{kind:?} leaves these links cut: {pairs}"));
+        }
+        match kind {
+            // Flapping goes on link by link until some later cut or healing.
+            CutKind::Flap if !self.choices.chance(100_000, Site::Partition) => {
+                self.agenda.push(self.now + lasts / 10 + 1, Happening::Cut);
+                return;
+            }
+            CutKind::Flap
+            | CutKind::IsolateOne
+            | CutKind::Split
+            | CutKind::Bridge
+            | CutKind::Ring
+            | CutKind::OneWay => self.agenda.push(self.now + lasts, Happening::Heal),
+        }
+        let every = self.knobs.network.cut_every;
+        self.next_fault(
+            every.map(|every| every + lasts),
+            Happening::Cut,
+            Site::Partition,
+        );
+    }
+}

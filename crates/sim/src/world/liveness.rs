@@ -1,0 +1,246 @@
+//! Liveness: once every fault is gone and every node runs, the cluster elects one leader, serves
+//! writes and reads at every node, ends with equal logs, and is quiet, all in bounded virtual
+//! time. Safety is checked all along, by the same checkers as before.
+
+use std::time::Duration;
+
+use quorate_core::{LogIndex, NodeId, RoleName, Term};
+
+use super::{Happening, World};
+use crate::check::{Check, Property, broken};
+use crate::knobs::{MILLI, SECOND};
+
+/// Election timeouts that a calm cluster may take to find a leader.
+const PATIENCE_ELECTIONS: u64 = 20;
+
+/// Time that a calm world may spend on each entry that somebody lacks, in nanoseconds: one
+/// round trip, one load, one sync and one apply with nothing pipelined.
+const PATIENCE_PER_ENTRY: u64 = 8 * MILLI;
+
+impl World {
+    /// Ends all faults and demands recovery.
+    pub(super) fn settle(&mut self) -> Check {
+        self.calm_down()?;
+        let calm_at = self.now;
+        self.wait("one leader whom everybody follows", Self::leader_is_settled)?;
+        self.settle_time = self.now - calm_at;
+        self.is_settled = true;
+        let Some((leader, term)) = self.settled_leader() else {
+            unreachable!("it was just seen")
+        };
+        let written = self.write_at(leader)?;
+        self.wait("a fresh write applied everywhere", |world| {
+            world.has_applied(written)
+        })?;
+        for node in self.nodes.ids() {
+            let before = self.counts.reads;
+            self.read(node)?;
+            self.wait("a fresh read", |world| world.counts.reads > before)?;
+        }
+        self.wait("equal logs and no work left", Self::is_at_rest)?;
+        self.check_storm()?;
+        if self.settled_leader() != Some((leader, term)) {
+            return broken(
+                Property::Liveness,
+                format_args!("{leader} led {term} and lost its leadership in a calm world"),
+            );
+        }
+        for node in self.nodes.ids() {
+            let disk = &self.stables[node];
+            self.checks.acked.ends(node, |index| disk.entry(index))?;
+        }
+        Ok(())
+    }
+
+    /// Switches every fault off, wakes and starts everybody, and lets what is under way end:
+    /// syncs that hang, messages that are held up, machines that are slow.
+    fn calm_down(&mut self) -> Check {
+        let knobs = &self.knobs;
+        let residue = knobs.disk.stall_max.max(knobs.network.tail_max);
+        let residue = residue
+            .max(knobs.process.apply_max)
+            .max(knobs.disk.load_max);
+        self.knobs = self.knobs.calm();
+        self.is_calm = true;
+        self.network.heal();
+        self.note(|| "the world calms down".to_owned());
+        for node in self.nodes.ids() {
+            self.start(node)?;
+            if let Some(life) = self.nodes[node].life.as_deref() {
+                self.resume(life.id)?;
+            }
+        }
+        let end = self.now + residue;
+        while self.now < end {
+            self.happen()?;
+        }
+        // A node whose disk failed just now crashed once more.
+        self.nodes.ids().try_for_each(|node| self.start(node))
+    }
+
+    /// Lets things happen until `is_reached`, within the patience of a calm world.
+    fn wait(&mut self, what: &str, is_reached: impl Fn(&Self) -> bool) -> Check {
+        let deadline = self.now + self.patience();
+        while !is_reached(self) {
+            if self.now > deadline {
+                return broken(
+                    Property::Liveness,
+                    format_args!(
+                        "a calm cluster waits in vain for {what}: {}",
+                        self.describe()
+                    ),
+                );
+            }
+            self.happen()?;
+        }
+        Ok(())
+    }
+
+    /// How long the cluster may take for anything: some elections, and catching up.
+    fn patience(&self) -> u64 {
+        let election = nanos(self.knobs.engine.election_timeout_max);
+        let newest = self.lasts().max().unwrap_or(0);
+        let applied = self.nodes.iter().map(|node| {
+            node.life
+                .as_deref()
+                .map_or(0, |life| life.apply.applied.get())
+        });
+        let behind = newest.saturating_sub(applied.min().unwrap_or(0));
+        PATIENCE_ELECTIONS * election + behind * PATIENCE_PER_ENTRY
+    }
+
+    fn lasts(&self) -> impl Iterator<Item = u64> {
+        self.nodes.iter().map(|node| {
+            node.life
+                .as_deref()
+                .map_or(0, |life| life.glimpse.last.get())
+        })
+    }
+
+    /// The leader that everybody follows in the newest term, having applied an entry of its own.
+    fn settled_leader(&self) -> Option<(NodeId, Term)> {
+        let mut leader = None;
+        for node in self.nodes.iter() {
+            let glimpse = &node.life.as_deref()?.glimpse;
+            if *leader.get_or_insert((glimpse.leader?, glimpse.term))
+                != (glimpse.leader?, glimpse.term)
+            {
+                return None;
+            }
+        }
+        let (id, _) = leader?;
+        let glimpse = &self.nodes[id].life.as_deref()?.glimpse;
+        (glimpse.role == RoleName::Leader && glimpse.ready).then_some(leader?)
+    }
+
+    /// Whether there is such a leader and all requests of the past have their outcome.
+    fn leader_is_settled(&self) -> bool {
+        self.checks.outcomes.waiting() == 0 && self.settled_leader().is_some()
+    }
+
+    /// Proposes a command at the leader and says where it stands.
+    fn write_at(&mut self, leader: NodeId) -> Result<LogIndex, crate::check::Violation> {
+        let before = self.counts.proposals;
+        self.wait("room for a fresh write", |world| {
+            world.nodes[leader].life.as_deref().is_some_and(|life| {
+                life.engine.uncommitted_bytes() < world.knobs.engine.max_uncommitted_bytes
+            })
+        })?;
+        self.propose(leader, 1, 16)?;
+        self.wait("the acceptance of a fresh write", |world| {
+            world.counts.proposals > before
+        })?;
+        Ok(self.nodes[leader]
+            .life
+            .as_deref()
+            .map_or(LogIndex::NONE, |life| life.log.last()))
+    }
+
+    fn has_applied(&self, index: LogIndex) -> bool {
+        self.nodes.iter().all(|node| {
+            node.life
+                .as_deref()
+                .is_some_and(|life| life.apply.applied >= index)
+        })
+    }
+
+    /// Whether all logs are equal, durable, committed and applied, and nobody waits for anything.
+    fn is_at_rest(&self) -> bool {
+        let committed = self.checks.ledger.last();
+        let Some(mark) = self.checks.ledger.get(committed).map(|entry| entry.mark) else {
+            return false;
+        };
+        let is_whole = |node: NodeId| {
+            let shape = self.stables[node].shape();
+            shape.last() == committed && shape.mark(committed) == Some(mark)
+        };
+        let is_idle = |node: NodeId| {
+            self.nodes[node].life.as_deref().is_some_and(|life| {
+                life.glimpse.commit == committed
+                    && life.apply.told == committed
+                    && life.writes.pending() == 0
+                    && life.held.is_empty()
+                    && life.open_loads == 0
+                    // Commands behind the end were cut off; their clients will never hear.
+                    && life.clients.commands.keys().all(|&index| index > committed)
+                    && life.clients.reads.is_empty()
+            })
+        };
+        self.checks.outcomes.waiting() == 0
+            && self.nodes.ids().all(|node| is_whole(node) && is_idle(node))
+    }
+
+    /// A cluster at rest sends heartbeats and their answers, and little else.
+    fn check_storm(&mut self) -> Check {
+        let sent = self.counts.sent;
+        let end = self.now + SECOND;
+        // Keeps the clock moving where no messages do.
+        self.agenda.push(end, Happening::Heal);
+        while self.now < end {
+            self.happen()?;
+        }
+        let sent = self.counts.sent - sent;
+        let peers = self.nodes.count() - 1;
+        let heartbeats = SECOND / nanos(self.knobs.engine.heartbeat_interval).max(1) + 2;
+        // Twice what is needed leaves room for clocks that run fast.
+        let limit = 4 * peers * heartbeats;
+        if sent > limit {
+            return broken(
+                Property::Liveness,
+                format_args!("a cluster at rest sent {sent} messages in a second, over {limit}"),
+            );
+        }
+        Ok(())
+    }
+
+    /// The state of every node, for a liveness violation.
+    fn describe(&self) -> String {
+        let node = |node: NodeId| match self.nodes[node].life.as_deref() {
+            None => format!("{node} is down"),
+            Some(life) => {
+                let glimpse = &life.glimpse;
+                let leader = glimpse
+                    .leader
+                    .map_or("nobody".to_owned(), |id| id.to_string());
+                format!(
+                    "{node} {:?} {} of {leader} last {} disk {} commit {} applied {} \
+                     (unsynced {}, loads {})",
+                    glimpse.role,
+                    glimpse.term,
+                    glimpse.last,
+                    self.stables[node].shape().last(),
+                    glimpse.commit,
+                    life.apply.applied,
+                    life.writes.pending(),
+                    life.open_loads
+                )
+            }
+        };
+        self.nodes.ids().map(node).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A duration of the engine's settings in nanoseconds.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,186 @@
+//! A simulated node: what one life of it holds, and its clock. What is on its disk outlives it
+//! and is in `storage.rs`; what a host does with actions is in `host.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use quorate_core::{
+    Action, Engine, Entries, Event, Incarnation, LoadId, LogIndex, Message, NodeId, ProposalId,
+    ReadId, RoleName, Status, Term, Time, WriteId,
+};
+
+use super::storage::{Wanted, WriteQueue};
+use crate::check::LifeId;
+use crate::shape::Shape;
+
+/// A clock that runs at its own rate from its own origin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    /// What it showed when the world began, in nanoseconds.
+    pub(crate) offset: u64,
+    /// How many of its nanoseconds pass in a million of the world's.
+    pub(crate) rate: u64,
+}
+
+impl Clock {
+    /// What the clock shows at `now` of the world.
+    pub(crate) fn read(self, now: u64) -> Time {
+        let local = u128::from(now) * u128::from(self.rate) / 1_000_000;
+        Time::from_nanos(self.offset.saturating_add(local as u64))
+    }
+
+    /// The first moment of the world at which the clock shows `local` or later.
+    pub(crate) fn when(self, local: Time) -> u64 {
+        let since = u128::from(local.as_nanos().saturating_sub(self.offset));
+        let world = (since * 1_000_000).div_ceil(u128::from(self.rate));
+        u64::try_from(world).unwrap_or(u64::MAX)
+    }
+}
+
+/// What checkers and clients know of an engine between steps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glimpse {
+    pub(crate) role: RoleName,
+    pub(crate) term: Term,
+    pub(crate) leader: Option<NodeId>,
+    pub(crate) last: LogIndex,
+    pub(crate) commit: LogIndex,
+    pub(crate) applied: LogIndex,
+    pub(crate) ready: bool,
+}
+
+impl From<&Status> for Glimpse {
+    fn from(status: &Status) -> Self {
+        Self {
+            role: status.role,
+            term: status.term,
+            leader: status.leader,
+            last: status.last,
+            commit: status.commit,
+            applied: status.applied,
+            ready: status.ready,
+        }
+    }
+}
+
+/// A node, running or down.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) life: Option<Box<Life>>,
+    /// How often it was started.
+    pub(crate) starts: u64,
+    /// What a state machine that keeps its own state on disk has applied.
+    pub(crate) machine: LogIndex,
+}
+
+/// One life of a node: everything that a crash takes.
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) id: LifeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) engine: Engine,
+    pub(crate) clock: Clock,
+    /// The time of the last tick.
+    pub(crate) ticked: Time,
+    /// When the next wake-up comes, in nanoseconds of the world.
+    pub(crate) wake_at: u64,
+    /// The deadline for which it comes; the wake-up may be late.
+    pub(crate) wake_for: u64,
+    /// The process does not run.
+    pub(crate) is_paused: bool,
+    /// A serial host waits for a write.
+    pub(crate) is_blocked: bool,
+    /// Inputs that wait.
+    pub(crate) inbox: VecDeque<Event>,
+    /// Actions of the last step that are still to be performed.
+    pub(crate) actions: VecDeque<Action>,
+    /// The process dies before it performs as many more actions.
+    pub(crate) dies_after: Option<usize>,
+    pub(crate) writes: WriteQueue,
+    /// Messages that wait for a write.
+    pub(crate) held: Vec<(WriteId, Message)>,
+    /// Loads that wait for the writes issued before them.
+    pub(crate) loads: VecDeque<(WriteId, LoadId, Wanted)>,
+    /// Loads without an answer.
+    pub(crate) open_loads: usize,
+    /// The log as the engine sees it, durable or not.
+    pub(crate) log: Shape,
+    /// Where the log ended when this node was last elected.
+    pub(crate) elected_at: LogIndex,
+    pub(crate) glimpse: Glimpse,
+    pub(crate) apply: ApplyQueue,
+    pub(crate) clients: Waiting,
+}
+
+/// The way of committed entries into the state machine.
+#[derive(Debug, Default)]
+pub(crate) struct ApplyQueue {
+    /// Handed over up to here.
+    pub(crate) handed: LogIndex,
+    /// Applied up to here.
+    pub(crate) applied: LogIndex,
+    /// The engine was told of everything applied up to here.
+    pub(crate) told: LogIndex,
+    pub(crate) waiting: VecDeque<Entries>,
+    /// Bytes handed over whose application the engine was not told of, as (last index, bytes).
+    pub(crate) untold: VecDeque<(LogIndex, u64)>,
+    /// The machine is at work.
+    pub(crate) is_busy: bool,
+}
+
+/// Clients that wait for this life.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) last_proposal: ProposalId,
+    pub(crate) last_read: ReadId,
+    /// The batch that the last step was given, and what was acknowledged by then.
+    pub(crate) batch: Option<(Batch, LogIndex)>,
+    /// Commands appended here, by index.
+    pub(crate) commands: BTreeMap<LogIndex, Proposed>,
+    /// Reads that may be served once this much is applied.
+    pub(crate) reads: Vec<(LogIndex, ReadId)>,
+}
+
+/// A batch of proposals. Its commands have consecutive tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) proposal: ProposalId,
+    pub(crate) first_token: u64,
+    pub(crate) count: u64,
+    /// Bytes of its largest command.
+    pub(crate) largest: u64,
+}
+
+/// A command that was appended and not yet applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proposed {
+    pub(crate) term: Term,
+    pub(crate) token: u64,
+    /// Everything up to here was acknowledged when it was proposed.
+    pub(crate) after: LogIndex,
+}
+
+impl Life {
+    /// Whether inputs have to wait.
+    pub(crate) const fn is_stalled(&self) -> bool {
+        self.is_paused || self.is_blocked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_reaches_the_time_it_was_asked_about_and_not_before() {
+        for rate in [950_000, 1_000_000, 1_050_000] {
+            let clock = Clock { offset: 77, rate };
+            for local in [77, 78, 1_000_000, 123_456_789_123] {
+                let local = Time::from_nanos(local);
+                let when = clock.when(local);
+                assert!(clock.read(when) >= local, "woken too early at rate {rate}");
+                assert!(when == 0 || clock.read(when - 1) < local, "woken too late");
+            }
+            assert!(clock.when(Time::NEVER) > u64::MAX / 2);
+        }
+    }
+}

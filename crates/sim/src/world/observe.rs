@@ -1,0 +1,229 @@
+//! What checkers are told after a step: what the engine shows and what it wants written; and of
+//! each message, when it leaves. How a step answers what caused it is in `cause.rs`.
+
+use quorate_core::{Action, Body, Entries, EntryId, Message, NodeId, RoleName, Term};
+
+use super::World;
+use super::cause::Cause;
+use super::node::Glimpse;
+use super::storage::Stable;
+use crate::check::match_truth::Belief;
+use crate::check::{
+    Check, LifeId, Property, bounded_memory, broken, commit_current_term, commit_monotonic,
+    commit_quorum, committed_truncation, election_quorum, leader_append_only, leader_completeness,
+    log_terms, match_truth,
+};
+use crate::shape::Shape;
+
+impl World {
+    /// An engine took an event and wants these actions performed.
+    pub(super) fn observe(&mut self, node: NodeId, cause: Cause, actions: &[Action]) -> Check {
+        let Some(life) = self.nodes[node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        let id = life.id;
+        let before = life.glimpse;
+        let status = life.engine.status();
+        let after = Glimpse::from(&status);
+        life.glimpse = after;
+        self.digest
+            .fold(after.term.get() ^ (after.role as u64) << 62 ^ node.get() << 48);
+        self.digest
+            .fold(after.last.get() ^ after.commit.get() << 24 ^ (actions.len() as u64) << 48);
+        self.observe_decision(id, cause, actions)?;
+        self.observe_actions(id, before, after, actions)?;
+        self.checks.terms.shows(node, after.term)?;
+        self.observe_role(id, before, after)?;
+        self.observe_commit(id, before, after)?;
+        if after.role == RoleName::Leader {
+            for peer in &status.peers {
+                bounded_memory::awaits(node, peer.inflight, &self.knobs.engine)?;
+                let belief = Belief {
+                    peer: peer.id,
+                    matched: peer.matched,
+                    next: peer.next,
+                };
+                self.observe_belief(node, after.term, belief)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The writes that a step asks for, as the log of the engine sees them.
+    fn observe_actions(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        after: Glimpse,
+        actions: &[Action],
+    ) -> Check {
+        for action in actions {
+            let Action::AppendEntries { entries, .. } = action else {
+                continue;
+            };
+            self.observe_append(id, before, after, entries)?;
+        }
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        let written = life.log.last();
+        if written == after.last {
+            return Ok(());
+        }
+        broken(
+            Property::StatusTruth,
+            format_args!(
+                "{id} shows last {}; its writes end at {written}",
+                after.last
+            ),
+        )
+    }
+
+    fn observe_append(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        after: Glimpse,
+        entries: &Entries,
+    ) -> Check {
+        let Some(first) = entries.first().map(|entry| entry.index) else {
+            return broken(
+                Property::StatusTruth,
+                format_args!("{id} writes no entries at all"),
+            );
+        };
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        if after.role == RoleName::Leader {
+            leader_append_only::writes(id.node, life.log.last(), first)?;
+        }
+        committed_truncation::writes(id.node, before.commit, first)?;
+        if first <= life.log.last() {
+            self.counts.truncations += 1;
+            life.log.truncate_from(first);
+        }
+        for entry in entries.iter() {
+            let last = life.log.last_id();
+            if entry.index != last.index.next() {
+                return broken(
+                    Property::StatusTruth,
+                    format_args!("{id} writes {} behind {last}", entry.id()),
+                );
+            }
+            log_terms::appended(id.node, after.term, last.term, entry.id())?;
+            let mark = life.log.push(entry);
+            self.checks.matching.appended(id.node, entry.index, mark)?;
+        }
+        Ok(())
+    }
+
+    /// A campaign or an election.
+    fn observe_role(&mut self, id: LifeId, before: Glimpse, after: Glimpse) -> Check {
+        let is_same = before.role == after.role && before.term == after.term;
+        if is_same {
+            return Ok(());
+        }
+        if before.role == RoleName::Leader {
+            self.counts.step_downs += 1;
+        }
+        let campaigns = after.role == RoleName::Candidate
+            || (after.role == RoleName::Leader && before.term != after.term);
+        if campaigns {
+            self.counts.campaigns += 1;
+            if self.knobs.engine.pre_vote {
+                self.checks.pre_votes.campaigns(id, after.term)?;
+            }
+        }
+        if after.role != RoleName::Leader {
+            return Ok(());
+        }
+        self.counts.elections += 1;
+        self.checks.votes.voted(id.node, after.term, id.node)?;
+        self.checks.elections.leads(id, after.term)?;
+        let (votes, voters) = (&self.checks.votes, self.knobs.voters);
+        election_quorum::elected(id.node, after.term, voters, votes)?;
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        life.elected_at = before.last;
+        leader_completeness::elected(id.node, after.term, &life.log, &self.checks.ledger)
+    }
+
+    /// The commit index moved, or stayed.
+    fn observe_commit(&mut self, id: LifeId, before: Glimpse, after: Glimpse) -> Check {
+        let (node, commit) = (id.node, after.commit);
+        commit_monotonic::shows(node, before.commit, commit, after.applied, after.last)?;
+        if commit == before.commit {
+            return Ok(());
+        }
+        let leads = after.role == RoleName::Leader;
+        let Some(life) = self.nodes[node].life.as_deref() else {
+            return Ok(());
+        };
+        if commit > self.checks.ledger.last()
+            && leads
+            && let Some(mark) = life.log.mark(commit)
+        {
+            let disks = self
+                .stables
+                .iter()
+                .take(self.knobs.voters as usize)
+                .map(Stable::shape);
+            commit_current_term::commits(node, after.term, EntryId::new(commit, mark.term))?;
+            commit_quorum::commits(node, commit, mark, disks)?;
+        }
+        let known = self.checks.ledger.last();
+        let mut index = before.commit;
+        while index < commit {
+            index = index.next();
+            let Some(mark) = life.log.mark(index) else {
+                return Ok(());
+            };
+            self.checks
+                .ledger
+                .commits(id, leads, after.term, index, mark)?;
+        }
+        self.counts.committed += known.distance_to(self.checks.ledger.last());
+        Ok(())
+    }
+
+    /// What a leader believes of a peer.
+    fn observe_belief(&self, leader: NodeId, term: Term, belief: Belief) -> Check {
+        let empty = Shape::default();
+        let log = self.nodes[leader]
+            .life
+            .as_deref()
+            .map_or(&empty, |life| &life.log);
+        let disk = &self.stables[belief.peer];
+        match_truth::believes(leader, term, log, belief, disk.hard().term, disk.shape())
+    }
+
+    /// A message leaves. What it promises is compared with the disk in `persist_before_send.rs`.
+    pub(super) fn observe_leaving(&mut self, message: &Message) -> Check {
+        let voter = message.from;
+        let sender = self.nodes[voter].life.as_deref();
+        if sender.is_none_or(|life| life.incarnation != message.sender) {
+            return broken(
+                Property::StatusTruth,
+                format_args!("{voter} sends {message:?} in the name of another life"),
+            );
+        }
+        match &message.body {
+            Body::Vote { .. } => self.checks.votes.voted(voter, message.term, voter),
+            Body::VoteReply {
+                campaign,
+                granted: true,
+            } => self.checks.votes.voted(voter, *campaign, message.to),
+            Body::Append { entries, .. } => {
+                bounded_memory::sends(voter, entries, &self.knobs.engine)
+            }
+            Body::VoteReply { granted: false, .. }
+            | Body::PreVote { .. }
+            | Body::PreVoteReply { .. }
+            | Body::AppendReply { .. }
+            | Body::ReadIndex { .. }
+            | Body::ReadIndexReply { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The disk of a simulated node: what is on stable storage, and the writes on their way there.
+//! When a write arrives, and how many survive a crash, is decided by the world.
+
+use std::collections::VecDeque;
+
+use quorate_core::{Entries, Entry, EntryId, HardState, LoadOutcome, LogIndex, Recovered, WriteId};
+
+use crate::shape::Shape;
+
+/// What survives a crash.
+#[derive(Debug, Default)]
+pub(crate) struct Stable {
+    hard: HardState,
+    entries: Vec<Entry>,
+    shape: Shape,
+}
+
+impl Stable {
+    /// Term, vote and floor.
+    pub(crate) const fn hard(&self) -> &HardState {
+        &self.hard
+    }
+
+    /// The shape of the log.
+    pub(crate) const fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// The entry at `index`.
+    pub(crate) fn entry(&self, index: LogIndex) -> Option<&Entry> {
+        self.entries
+            .get(usize::try_from(index.get().checked_sub(1)?).ok()?)
+    }
+
+    /// Performs a write as one unit.
+    pub(crate) fn perform(&mut self, write: &Write) {
+        match write {
+            Write::Hard(state) => self.hard = *state,
+            Write::Append(entries) => {
+                let Some(first) = entries.first() else { return };
+                self.shape.truncate_from(first.index);
+                self.entries.truncate(first.index.prev().get() as usize);
+                for entry in entries.iter() {
+                    self.shape.push(entry);
+                    self.entries.push(entry.clone());
+                }
+            }
+        }
+    }
+
+    /// What a host finds here when it starts. `applied` is what the state machine says.
+    pub(crate) fn recovered(&self, applied: LogIndex) -> Recovered {
+        Recovered {
+            hard_state: self.hard,
+            term_starts: self.shape.term_starts(),
+            last: self.shape.last(),
+            applied,
+        }
+    }
+
+    /// Reads old entries for the engine.
+    pub(crate) fn load(&self, wanted: &Wanted) -> LoadOutcome {
+        let to_is_ours = self
+            .shape
+            .mark(wanted.to.index)
+            .is_some_and(|m| m.term == wanted.to.term);
+        let first = wanted.from.prev().get() as usize;
+        let last = wanted.to.index.get() as usize;
+        match self.entries.get(first..last) {
+            Some(range) if to_is_ours && !range.is_empty() => {
+                let mut bytes = 0u64;
+                let fits = range.iter().take_while(|entry| {
+                    bytes += entry.size_bytes();
+                    bytes <= wanted.limit_bytes
+                });
+                let count = fits.count().max(1);
+                LoadOutcome::Found(range.iter().take(count).cloned().collect())
+            }
+            _ => LoadOutcome::Gone,
+        }
+    }
+}
+
+/// A write to stable storage.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// A barrier.
+    Hard(HardState),
+    /// Truncates where `entries` start, then appends them. All or nothing: a torn batch is cut
+    /// off as a whole when the log is opened.
+    Append(Entries),
+}
+
+/// Old entries that the engine asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) from: LogIndex,
+    pub(crate) to: EntryId,
+    pub(crate) limit_bytes: u64,
+}
+
+/// The writes of one life that are not durable yet.
+#[derive(Debug, Default)]
+pub(crate) struct WriteQueue {
+    pending: VecDeque<(WriteId, Write)>,
+    /// Writes covered by the sync that runs now; none runs at zero.
+    syncing: usize,
+    /// A sync failed: nothing is written any more.
+    pub(crate) has_failed: bool,
+    /// The newest write that was asked for.
+    pub(crate) issued: WriteId,
+    /// Every write up to here is durable.
+    pub(crate) durable: WriteId,
+    /// The engine was told that every write up to here is durable.
+    pub(crate) told: WriteId,
+}
+
+impl WriteQueue {
+    /// Takes a write over.
+    pub(crate) fn push(&mut self, id: WriteId, write: Write) {
+        self.issued = id;
+        self.pending.push_back((id, write));
+    }
+
+    /// How many writes are not durable.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether a sync runs.
+    pub(crate) const fn is_syncing(&self) -> bool {
+        self.syncing > 0
+    }
+
+    /// How many writes the next sync may cover: appends up to the next barrier, or one barrier.
+    pub(crate) fn batch_limit(&self) -> usize {
+        let appends = self
+            .pending
+            .iter()
+            .take_while(|(_, write)| matches!(write, Write::Append(_)))
+            .count();
+        appends.max(usize::from(!self.pending.is_empty()))
+    }
+
+    /// Starts a sync of the oldest `count` writes.
+    pub(crate) const fn start(&mut self, count: usize) {
+        self.syncing = count;
+    }
+
+    /// The oldest write of the running sync, which is now durable; `None` when all are.
+    pub(crate) fn finish_one(&mut self) -> Option<Write> {
+        self.syncing = self.syncing.checked_sub(1)?;
+        let (id, write) = self.pending.pop_front()?;
+        self.durable = id;
+        Some(write)
+    }
+
+    /// The oldest `count` unsynced writes: those that a crash did not take.
+    pub(crate) fn survivors(self, count: usize) -> impl Iterator<Item = Write> {
+        self.pending.into_iter().take(count).map(|(_, write)| write)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_core::{Payload, Term};
+
+    fn entries(from: u64, terms: &[u64]) -> Entries {
+        let entry = |(place, &term): (usize, &u64)| Entry {
+            index: LogIndex::new(from + place as u64),
+            term: Term::new(term),
+            payload: Payload::Noop,
+        };
+        terms.iter().enumerate().map(entry).collect()
+    }
+
+    #[test]
+    fn append_replaces_everything_from_its_first_index_on() {
+        let mut stable = Stable::default();
+        stable.perform(&Write::Append(entries(1, &[1, 1, 1])));
+        stable.perform(&Write::Append(entries(2, &[2])));
+        assert_eq!(
+            stable.shape().last_id(),
+            EntryId::new(LogIndex::new(2), Term::new(2))
+        );
+        assert_eq!(stable.entry(LogIndex::new(3)), None);
+        assert_eq!(stable.recovered(LogIndex::NONE).term_starts.len(), 2);
+    }
+
+    #[test]
+    fn load_answers_gone_when_the_log_changed_and_respects_the_limit_otherwise() {
+        let mut stable = Stable::default();
+        stable.perform(&Write::Append(entries(1, &[1, 1, 1])));
+        let wanted = |to, term, limit_bytes| Wanted {
+            from: LogIndex::new(1),
+            to: EntryId::new(LogIndex::new(to), Term::new(term)),
+            limit_bytes,
+        };
+        let count = |outcome| match outcome {
+            LoadOutcome::Found(entries) => entries.len(),
+            LoadOutcome::Gone | LoadOutcome::Failed => 0,
+        };
+        assert_eq!(count(stable.load(&wanted(3, 1, 1000))), 3);
+        assert_eq!(
+            count(stable.load(&wanted(3, 1, 130))),
+            2,
+            "an empty entry counts 64 bytes"
+        );
+        assert_eq!(count(stable.load(&wanted(3, 1, 1))), 1, "always one entry");
+        assert_eq!(
+            count(stable.load(&wanted(3, 2, 1000))),
+            0,
+            "another entry stands at the end"
+        );
+        assert_eq!(
+            count(stable.load(&wanted(4, 1, 1000))),
+            0,
+            "the log is shorter"
+        );
+    }
+
+    #[test]
+    fn a_sync_never_covers_a_barrier_and_something_else() {
+        let mut queue = WriteQueue::default();
+        queue.push(WriteId::new(1), Write::Append(entries(1, &[1])));
+        queue.push(WriteId::new(2), Write::Append(entries(2, &[1])));
+        queue.push(WriteId::new(3), Write::Hard(HardState::default()));
+        queue.push(WriteId::new(4), Write::Append(entries(3, &[1])));
+        assert_eq!(queue.batch_limit(), 2);
+        queue.start(2);
+        assert!(queue.finish_one().is_some() && queue.finish_one().is_some());
+        assert!(queue.finish_one().is_none());
+        assert_eq!((queue.durable, queue.batch_limit()), (WriteId::new(2), 1));
+    }
+}
