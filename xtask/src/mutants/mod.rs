@@ -1,0 +1,164 @@
+//! Plants one mistake at a time in a copy of the tree and sees that the tests find it. Holds the
+//! chore; the mistakes are data under `mutants/`, in the format that `list.rs` describes.
+
+mod list;
+mod results;
+mod scratch;
+mod trial;
+
+use std::path::Path;
+use std::time::Instant;
+
+use self::results::Results;
+use self::scratch::Scratch;
+use self::trial::Outcome;
+use crate::failure::{Failure, Result};
+use crate::repo;
+
+pub(crate) use self::list::{Mutant, is_list, parse};
+
+#[derive(Default)]
+struct Options {
+    only: Vec<String>,
+    list: bool,
+    fresh: bool,
+}
+
+/// Tries the mutants and prints what killed each. A mutant that survives, or that does not even
+/// compile, is a failure.
+pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    let options = options(args)?;
+    let mutants = select(all(root)?, &options.only)?;
+    if options.list {
+        for mutant in &mutants {
+            println!("{:<4} {:<40} {}", mutant.id, mutant.name, mutant.why);
+        }
+        println!("{} mutants", mutants.len());
+        return Ok(());
+    }
+    let folder = root.join("target").join("mutants");
+    let scratch = Scratch::of(root, &folder)?;
+    let results = Results::at(
+        &folder.join("results"),
+        scratch.fingerprint(),
+        options.fresh,
+    )?;
+    let mut rows = Vec::with_capacity(mutants.len());
+    for mutant in &mutants {
+        let outcome = match results.load(mutant) {
+            Some(outcome) => outcome,
+            None => {
+                println!("trying {} ({})", mutant.name, mutant.id);
+                let outcome = outcome(&scratch, &results, mutant)?;
+                results.save(mutant, &outcome)?;
+                outcome
+            }
+        };
+        rows.push((mutant, outcome));
+    }
+    print_table(&rows);
+    let alive = rows
+        .iter()
+        .filter(|(_, outcome)| !outcome.is_kill())
+        .count();
+    if alive > 0 {
+        return Err(Failure::new(format!(
+            "{alive} of {} mutants were not killed",
+            rows.len()
+        )));
+    }
+    println!("all {} mutants were killed", rows.len());
+    Ok(())
+}
+
+/// Tries the mutant's trials in order, until one kills it. Each trial has to pass without the
+/// mutant first, or its verdict would mean nothing.
+fn outcome(scratch: &Scratch, results: &Results, mutant: &Mutant) -> Result<Outcome> {
+    let mut last = Outcome::Survived {
+        tried: String::new(),
+    };
+    for trial in &mutant.trials {
+        if !results.is_sound(trial) {
+            println!("  first without a mutant: {trial}");
+            scratch.restore()?;
+            let unharmed = trial.run(scratch, "unharmed")?;
+            if !matches!(unharmed, Outcome::Survived { .. }) {
+                return Err(Failure::new(format!(
+                    "'{trial}' fails without any mutant: {unharmed}"
+                )));
+            }
+            results.mark_sound(trial)?;
+        }
+        scratch.plant(mutant)?;
+        let start = Instant::now();
+        last = trial.run(scratch, &mutant.name)?;
+        println!(
+            "  {last} ({:.0} s with the build)",
+            start.elapsed().as_secs_f64()
+        );
+        if !matches!(last, Outcome::Survived { .. }) {
+            break;
+        }
+    }
+    scratch.restore()?;
+    Ok(last)
+}
+
+fn options(args: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match (arg.as_str(), args.as_slice().first()) {
+            ("--list", _) => options.list = true,
+            ("--fresh", _) => options.fresh = true,
+            ("--only", Some(name)) => {
+                options.only.push(name.clone());
+                args.next();
+            }
+            _ => {
+                let usage = "usage: cargo xtask mutants [--only NAME]... [--list] [--fresh]";
+                return Err(Failure::new(usage));
+            }
+        }
+    }
+    Ok(options)
+}
+
+fn all(root: &Path) -> Result<Vec<Mutant>> {
+    let mut mutants = Vec::new();
+    for file in repo::files(root)?.iter().filter(|file| is_list(&file.path)) {
+        let found = parse(file)
+            .map_err(|(line, what)| Failure::new(format!("{}:{line}: {what}", file.path)))?;
+        mutants.extend(found);
+    }
+    let mut names: Vec<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
+        return Err(Failure::new(format!("two mutants are named {name}")));
+    }
+    Ok(mutants)
+}
+
+fn select(mutants: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| mutants.iter().all(|m| m.name != **name))
+    {
+        return Err(Failure::new(format!(
+            "no mutant is named {unknown}; see --list"
+        )));
+    }
+    let wanted = |mutant: &Mutant| only.is_empty() || only.contains(&mutant.name);
+    Ok(mutants.into_iter().filter(wanted).collect())
+}
+
+fn print_table(rows: &[(&Mutant, Outcome)]) {
+    println!(
+        "\n{:<5} {:<40} {:<34} {:>6} {:>9} {:>7}",
+        "id", "mutant", "killed by", "seed", "events", "time"
+    );
+    for (mutant, outcome) in rows {
+        println!("{:<5} {:<40} {}", mutant.id, mutant.name, outcome.columns());
+    }
+    println!();
+}

@@ -1,0 +1,125 @@
+//! Rules that need more than one file: what one file says of another has to be true.
+
+use super::Finding;
+use crate::repo::File;
+use crate::{mutants, scenarios};
+
+fn named<'a>(files: &'a [File], path: &str) -> Option<&'a File> {
+    files.iter().find(|file| file.path == path)
+}
+
+/// The oldest compiler that builds the project stands in `Cargo.toml`; the README repeats it.
+pub(crate) fn readme_quotes_the_msrv(files: &[File]) -> Vec<Finding> {
+    let (Some(readme), Some(manifest)) = (named(files, "README.md"), named(files, "Cargo.toml"))
+    else {
+        return Vec::new();
+    };
+    let Some(msrv) = manifest.text.lines().find_map(|line| {
+        line.strip_prefix("rust-version = ")
+            .map(|version| version.trim_matches('"'))
+    }) else {
+        return vec![Finding::new(manifest, 1, "no rust-version")];
+    };
+    let mut quoted = false;
+    let mut findings = Vec::new();
+    for (number, line) in readme.lines().filter(|(_, line)| line.contains("Rust")) {
+        let words = line.split(|c: char| !c.is_ascii_digit() && c != '.');
+        for version in words
+            .map(|word| word.trim_matches('.'))
+            .filter(|w| w.starts_with("1."))
+        {
+            if version == msrv {
+                quoted = true;
+            } else {
+                findings.push(Finding::new(readme, number, format!("the MSRV is {msrv}")));
+            }
+        }
+    }
+    if !quoted && findings.is_empty() {
+        findings.push(Finding::new(
+            readme,
+            1,
+            format!("say that Rust {msrv} is needed"),
+        ));
+    }
+    findings
+}
+
+/// A test that cites a scenario nobody wrote down proves nothing.
+pub(crate) fn cited_scenarios_exist(files: &[File]) -> Vec<Finding> {
+    let known = scenarios::known(files);
+    files
+        .iter()
+        .flat_map(|file| {
+            let known = &known;
+            scenarios::citations(file)
+                .into_iter()
+                .filter(|citation| !known.iter().any(|scenario| scenario.id == citation.id))
+                .map(move |citation| {
+                    let what = format!("{} is not in {}", citation.id, scenarios::LIST);
+                    Finding::new(file, citation.line, what)
+                })
+        })
+        .collect()
+}
+
+/// A mutant whose text is gone would be reported as a mistake that nobody can make any more.
+pub(crate) fn mutants_apply(files: &[File]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for list in files.iter().filter(|file| mutants::is_list(&file.path)) {
+        match mutants::parse(list) {
+            Ok(mutants) => findings.extend(mutants.iter().filter_map(|mutant| {
+                let text = named(files, &mutant.file).map(|file| file.text.as_str());
+                let fault = mutant.apply(text.unwrap_or_default()).err()?;
+                Some(Finding::new(list, mutant.line, fault.to_string()))
+            })),
+            Err((line, what)) => findings.push(Finding::new(list, line, what)),
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::file;
+
+    #[test]
+    fn readme_with_another_msrv_or_none_is_found() {
+        let manifest = || {
+            file(
+                "Cargo.toml",
+                "[workspace.package]\nrust-version = \"1.95\"\n",
+            )
+        };
+        let found =
+            |readme: &str| readme_quotes_the_msrv(&[manifest(), file("README.md", readme)]).len();
+        assert_eq!(found("# Q\nNeeds Rust 1.95.\n"), 0);
+        assert_eq!(
+            found("# Q\nA Rust toolchain (1.95 or newer).\nFor 1.2 users.\n"),
+            0
+        );
+        assert_eq!(found("# Q\nNeeds Rust 1.94.\n"), 1);
+        assert_eq!(found("# Q\nNeeds Rust 1.95, or Rust 1.9.\n"), 1);
+        assert_eq!(found("# Q\n"), 1);
+    }
+
+    #[test]
+    fn scenario_that_is_not_listed_is_found() {
+        let list = file(scenarios::LIST, "A01 vote durable first\n");
+        let fine = file("a.rs", "//! scenario A01\n");
+        let wrong = file("b.rs", "//! scenario A02\n");
+        let findings = cited_scenarios_exist(&[list, fine, wrong]);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+    }
+
+    #[test]
+    fn mutant_whose_text_is_gone_or_doubled_is_found() {
+        let list = "[m]\nid = P1\nfile = a.rs\nwhy = w\n--- find\nx\n--- replace\ny\n--- end\n";
+        let found =
+            |text: &str| mutants_apply(&[file("mutants/p.txt", list), file("a.rs", text)]).len();
+        assert_eq!(found("a\nx\n"), 0);
+        assert_eq!(found("a\n"), 1);
+        assert_eq!(found("x\nx\n"), 1);
+    }
+}
