@@ -20,6 +20,10 @@ pub struct Config {
     pub election_timeout_min: Duration,
     /// ... to this. Default 500 ms. Also how long a leader goes on without hearing a majority.
     pub election_timeout_max: Duration,
+    /// A leader whose own disk has not finished a write for this long stops leading, and a node
+    /// whose disk is stuck does not campaign (scenario B17). Default 2 s: above the stalls of a
+    /// second that a busy disk shows now and then, which all nodes on it would see alike.
+    pub storage_patience: Duration,
     /// Ask for pre-votes before a campaign, so that a node that was cut off does not depose a
     /// leader when it returns [Thesis 9.6]. Default on.
     pub pre_vote: bool,
@@ -53,6 +57,7 @@ impl Config {
             heartbeat_interval: Duration::from_millis(50),
             election_timeout_min: Duration::from_millis(250),
             election_timeout_max: Duration::from_millis(500),
+            storage_patience: Duration::from_secs(2),
             pre_vote: true,
             max_entry_bytes: 8 * MIB,
             max_append_bytes: MIB,
@@ -72,6 +77,11 @@ impl Config {
         if self.heartbeat_interval.is_zero() {
             return Err(ConfigError::Zero {
                 field: "heartbeat_interval",
+            });
+        }
+        if self.storage_patience.is_zero() {
+            return Err(ConfigError::Zero {
+                field: "storage_patience",
             });
         }
         // One lost heartbeat must not start an election.

@@ -231,6 +231,7 @@ fn engine(choices: &mut Choices) -> Config {
     let spread = choices.between(1300, 3000, Site::Knob);
     config.election_timeout_min = Duration::from_nanos(election);
     config.election_timeout_max = Duration::from_nanos(election / 1000 * spread);
+    config.storage_patience = config.election_timeout_max;
     config.heartbeat_interval = Duration::from_nanos(election / choices.between(3, 8, Site::Knob));
     config.pre_vote = choices.chance(750_000, Site::Knob);
     config.max_entry_bytes = choices.log_between(512, 8192, Site::Knob);

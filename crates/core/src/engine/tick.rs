@@ -107,11 +107,8 @@ impl Engine {
 
     /// When this leader stops because its own disk does not answer (scenario B17).
     pub(super) fn storage_stalled_at(&self) -> Option<Time> {
-        Some(
-            self.writes
-                .waiting_since()?
-                .after(self.config.election_timeout_max),
-        )
+        let waiting_since = self.writes.waiting_since()?;
+        Some(waiting_since.after(self.config.storage_patience))
     }
 
     fn expire_forwarded_reads(&mut self) {

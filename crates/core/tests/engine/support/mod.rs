@@ -59,6 +59,7 @@ pub(crate) fn config(id: NodeId, seed: u64) -> Config {
     config.heartbeat_interval = ms(HEARTBEAT_MS);
     config.election_timeout_min = ms(ELECTION_MIN_MS);
     config.election_timeout_max = ms(ELECTION_MAX_MS);
+    config.storage_patience = ms(ELECTION_MAX_MS);
     config
 }
 
