@@ -51,6 +51,31 @@ fn proposals_that_come_during_a_write_share_the_next_one() {
     assert!((0..100).all(|waiter| matches!(world.outcome(waiter), Some(Outcome::Applied(_)))));
 }
 
+/// Scenario B17: the others can commit without the leader's disk.
+#[test]
+fn proposals_do_not_wait_for_a_disk_that_hangs() {
+    let mut world = World::new();
+    let leader = world.elect();
+    world.run(SECOND);
+    let follower = world.follower_of(leader);
+    let applied = world.nodes[&follower].applied;
+    world.nodes.get_mut(&leader).unwrap().disk_hangs = true;
+    world.propose(leader, 1);
+    world.settle();
+    world.propose(leader, 2);
+    world.run(SECOND / 5);
+    let both = applied.plus(2);
+    assert_eq!(
+        world.nodes[&follower].applied, both,
+        "a majority of others has both"
+    );
+    assert_eq!(
+        world.role(leader),
+        RoleName::Leader,
+        "it is not stuck for long enough"
+    );
+}
+
 /// Scenario H04
 #[test]
 fn a_state_machine_that_hangs_for_ten_minutes_costs_no_election() {

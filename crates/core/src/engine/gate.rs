@@ -3,7 +3,9 @@
 //! and only tallies ask the second (scenario A13).
 
 use super::Engine;
-use crate::{AppendOutcome, Body, EntryId, Message, WriteId};
+use crate::{
+    AppendOutcome, Body, EntryId, Incarnation, LogIndex, Message, NodeId, Round, Term, WriteId,
+};
 
 impl Engine {
     pub(super) fn on_message(&mut self, message: Message) {
@@ -45,18 +47,7 @@ impl Engine {
             // An old term is answered, not ignored: the answer carries ours (scenario A07).
             Body::Vote { .. } if is_old => self.answer_vote(asker, term, false),
             Body::Append { prev, round, .. } if is_old => {
-                let outcome = AppendOutcome::Conflict {
-                    refused: prev.index,
-                    hint: EntryId::NONE,
-                };
-                let body = Body::AppendReply {
-                    asked: term,
-                    round,
-                    outcome,
-                    suspect: false,
-                };
-                self.outbox
-                    .answer(self.message(from, sender, body), WriteId::NONE);
+                self.refuse_old_append(asker, term, prev.index, round);
             }
             Body::Vote { last, transfer } => self.on_vote(asker, last, transfer),
             Body::VoteReply { campaign, granted } => self.on_vote_reply(from, campaign, granted),
@@ -81,6 +72,25 @@ impl Engine {
             Body::ReadIndex { read } => self.on_read_index(asker, read),
             Body::ReadIndexReply { read, index } => self.on_read_index_reply(read, index),
         }
+    }
+
+    /// Tells the leader of an older term that it is deposed: the answer carries our term.
+    fn refuse_old_append(
+        &mut self,
+        (to, life): (NodeId, Incarnation),
+        asked: Term,
+        refused: LogIndex,
+        round: Round,
+    ) {
+        let hint = EntryId::NONE;
+        let body = Body::AppendReply {
+            asked,
+            round,
+            outcome: AppendOutcome::Conflict { refused, hint },
+            suspect: false,
+        };
+        let reply = self.message(to, life, body);
+        self.outbox.answer(reply, WriteId::NONE);
     }
 }
 

@@ -199,6 +199,19 @@ fn a_read_forwarded_to_a_leader_that_is_gone_ends_within_one_election_timeout() 
     );
 }
 
+/// Scenario E04: the leader is there, and its answer is lost.
+#[test]
+fn a_forwarded_read_that_is_never_answered_times_out_while_the_leader_is_heard() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    let _ = bench.read(7);
+    for _ in 0..ELECTION_MAX_MS / HEARTBEAT_MS - 1 {
+        assert_eq!(bench.sleep(HEARTBEAT_MS), [], "the answer may still come");
+        let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    }
+    assert!(refused(&bench.sleep(HEARTBEAT_MS), 7, Refusal::TimedOut));
+}
+
 /// Scenario E04: the index is known, and what it needs never comes.
 #[test]
 fn a_read_at_a_follower_that_is_cut_off_behind_its_index_ends() {

@@ -284,6 +284,22 @@ fn a_leader_goes_back_to_where_a_refusal_points_and_not_below_what_is_confirmed(
 
 /// Scenario B08
 #[test]
+fn a_refusal_of_another_place_than_the_one_probed_is_late() {
+    let mut bench = node_of(3).with_log(&[1, 1, 1, 1, 1]).leader();
+    let _ = bench.receive(2, 2, conflict(2, 5, id(4, 1), r(0)));
+    assert_eq!(bench.status().peers[0].next, i(5));
+    let _ = bench.receive(2, 2, conflict(2, 2, id(1, 1), r(0)));
+    assert_eq!(
+        bench.status().peers[0].next,
+        i(5),
+        "the probe behind i4 is still out"
+    );
+    let _ = bench.receive(2, 2, conflict(2, 4, id(1, 1), r(0)));
+    assert_eq!(bench.status().peers[0].next, i(2), "this one answers it");
+}
+
+/// Scenario B08
+#[test]
 fn a_refusal_that_points_forward_moves_the_leader_back_all_the_same() {
     let mut bench = node_of(3).with_log(&[1, 1, 1]).leader();
     let _ = bench.receive(2, 2, conflict(2, 3, id(u64::MAX, 1), r(0)));

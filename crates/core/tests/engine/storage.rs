@@ -284,6 +284,29 @@ fn a_failed_load_for_a_peer_is_asked_again() {
     }
 }
 
+/// What is not durable can be read from nowhere else, however small the window.
+#[test]
+fn entries_stay_in_memory_until_they_are_durable() {
+    let past = node_of(3).configured(|config| config.window_bytes = 1);
+    let mut leader = past.leader();
+    for _ in 0..5 {
+        let _ = leader.propose(&["x"]);
+    }
+    let actions = leader.confirmed_by([2], 1);
+    assert_eq!(loads(&actions), [], "i2 to i6 are not on disk yet");
+    assert!(has(&actions, |action| matches!(
+        action,
+        Action::Send { .. }
+    )));
+    let _ = leader.persist();
+    let actions = leader.confirmed_by([3], 1);
+    assert_eq!(
+        loads(&actions).len(),
+        1,
+        "now they are, and memory is let go"
+    );
+}
+
 /// Memory holds a window; the rest is on disk and comes from there.
 #[test]
 fn a_peer_catches_up_over_any_distance_with_a_small_window() {

@@ -15,7 +15,7 @@ use quorate::{
     ReadError, RoleName, StopCause, StorageJob, cluster_id,
 };
 use quorate_core::{Entries, Incarnation, LoadOutcome, LogIndex, Payload, Time};
-use quorate_log::{DirectoryId, FreshIds, Log, LogOptions, Opened, Owner, ReadOutcome};
+use quorate_log::{DirectoryId, FreshIds, Log, LogOptions, Opened, Owner, ReadOutcome, Write};
 
 pub(crate) type In = Input<u64, u64>;
 pub(crate) type Out = Output<u64, u64>;
@@ -41,6 +41,7 @@ pub(crate) struct Node {
     pub(crate) unapplied: Vec<(Entries, Vec<(LogIndex, u64)>)>,
     pub(crate) apply_hangs: bool,
     pub(crate) applied: LogIndex,
+    /// Entries in each finished storage job.
     pub(crate) jobs: Vec<usize>,
     pub(crate) stopped: Option<StopCause>,
 }
@@ -314,7 +315,7 @@ impl Node {
         }
         match self.job.take() {
             Some(StorageJob::Write(writes)) => {
-                self.jobs.push(writes.len());
+                self.jobs.push(writes.iter().map(entries_of).sum());
                 self.log.perform(&writes).unwrap();
                 self.inputs.push(Input::Stored);
             }
@@ -354,5 +355,12 @@ impl Node {
             self.inputs.push(Input::Applied(self.applied));
         }
         served
+    }
+}
+
+fn entries_of(write: &Write) -> usize {
+    match write {
+        Write::HardState(_) => 0,
+        Write::Append(entries) => entries.len(),
     }
 }
