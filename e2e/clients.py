@@ -7,7 +7,8 @@ has to forward (scenario H12), and no increment may be lost or counted twice on 
 import subprocess
 import sys
 
-from support.cluster import main, need, skip, wait_for
+from support.cluster import agree_on_applied, main, need, skip, wait_for
+from support.resp import ServerError
 
 REQUESTS = 20_000
 ATTEMPTS_MAX = 5
@@ -92,7 +93,7 @@ def under_one_leader(cluster, work, *args):
         term = cluster.wait_for_leader().info().get("raft_term")
         try:
             return work(*args)
-        except (AssertionError, OSError, redis.RedisError) as error:
+        except (AssertionError, OSError, ServerError, redis.RedisError) as error:
             if cluster.wait_for_leader().info().get("raft_term") == term:
                 raise
             print(f"  again, for the leader was lost: {error}")
@@ -114,7 +115,7 @@ def check(cluster):
     assert len(counters) == 1, f"the nodes disagree on the counter: {counters}"
     wait_for(
         "all nodes to have applied the same",
-        lambda: len({node.info().get("raft_applied") for node in cluster.nodes}) == 1,
+        lambda: agree_on_applied(cluster.nodes),
     )
 
 

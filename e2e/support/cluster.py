@@ -20,6 +20,10 @@ SKIPPED = 77
 CHECK_SECONDS_MAX = 300
 
 
+class OutOfTime(BaseException):
+    """The whole check took too long. No `except Exception` may take it for something else."""
+
+
 def skip(why):
     """Ends the check: this machine lacks something it needs."""
     print(f"skipped: {why}")
@@ -73,12 +77,14 @@ class Node:
         assert self.process is None, f"{self} runs already"
         command = [self.cluster.server, "serve", "--id", str(self.id), "--data", self.folder]
         command += ["--listen", f"127.0.0.1:{self.port}", "--cluster", "e2e"]
+        command += ["--until-stdin-ends"]
         for number, port in self.cluster.peer_ports.items():
             command += ["--peer", f"{number}=127.0.0.1:{port}"]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*under, *command],
-                stdin=subprocess.DEVNULL,
+                # Closed by the system when this program ends, however it does.
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 # A server under another program is ended together with it.
@@ -171,7 +177,7 @@ class Cluster:
 
     @staticmethod
     def _out_of_time(*_):
-        raise AssertionError(f"not done after {CHECK_SECONDS_MAX} s")
+        raise OutOfTime(f"not done after {CHECK_SECONDS_MAX} s")
 
     def start(self):
         for node in self.nodes:
@@ -189,6 +195,12 @@ class Cluster:
 
     def others(self, *nodes):
         return [node for node in self.nodes if node not in nodes]
+
+
+def agree_on_applied(nodes):
+    """Whether all of them answer, and have applied the log up to the same index."""
+    applied = {node.info().get("raft_applied") for node in nodes}
+    return len(applied) == 1 and None not in applied
 
 
 def can_write(node):

@@ -85,7 +85,7 @@ impl Config {
             });
         }
         // One lost heartbeat must not start an election.
-        if self.election_timeout_min < self.heartbeat_interval * 2 {
+        if self.election_timeout_min < self.heartbeat_interval.saturating_mul(2) {
             return Err(ConfigError::ElectionBelowHeartbeat);
         }
         // Without a spread, nodes that time out together do so for ever [Raft 9.3].

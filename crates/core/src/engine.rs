@@ -61,6 +61,8 @@ pub struct Engine {
     announced: (RoleName, Term, Option<NodeId>),
     counters: Counters,
     outbox: Outbox,
+    /// The last tick came late enough to count as a pause.
+    was_late: bool,
     is_stopped: bool,
 }
 
@@ -176,6 +178,7 @@ impl Engine {
             announced: (RoleName::Follower, hard.term, None),
             counters: Counters::default(),
             outbox: Outbox::default(),
+            was_late: false,
             is_stopped: false,
             config,
             hard,

@@ -112,6 +112,14 @@ impl Writes {
         }
     }
 
+    /// The process did not run for a while: a confirmation may be waiting in its queues, so the
+    /// disk's time counts from now.
+    pub(crate) fn forgive_pause(&mut self, now: Time) {
+        for pending in &mut self.pending {
+            pending.issued_at = now;
+        }
+    }
+
     /// Since when the oldest unconfirmed write is under way.
     pub(crate) fn waiting_since(&self) -> Option<Time> {
         self.pending.front().map(|pending| pending.issued_at)

@@ -91,7 +91,12 @@ impl Burst {
                     }
                 }
             };
+            let has_quit = matches!(slot, Slot::Local(Local::Quit));
             burst.slots.push(slot);
+            if has_quit {
+                // The client wants nothing of what it sent behind it.
+                break;
+            }
         }
         burst
     }

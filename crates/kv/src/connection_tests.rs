@@ -224,7 +224,7 @@ async fn local_commands_share_the_fate_of_a_failed_command_before_them() {
     client
         .replica
         .fail_proposals([Fault::AppliedThen(ProposeError::Unknown)]);
-    let expected = format!("+PONG\r\n{UNKNOWN}{ABORTED}{UNKNOWN}{ABORTED}");
+    let expected = format!("+PONG\r\n{UNKNOWN}{ABORTED}{ABORTED}{ABORTED}");
     client
         .exchange("PING\r\nSET k v\r\nQUIT\r\nGET k\r\nWHAT\r\n", &expected)
         .await;
@@ -245,12 +245,17 @@ async fn client_without_a_leader_is_told_so() {
 async fn quit_is_answered_and_ends_the_connection() {
     let mut client = connect();
     client
-        .exchange("SET k v\r\nQUIT\r\nPING\r\n", "+OK\r\n+OK\r\n")
+        .exchange("SET k v\r\nQUIT\r\nSET l w\r\n", "+OK\r\n+OK\r\n")
         .await;
     assert_eq!(
         client.rest().await,
         "",
         "a command behind QUIT was answered"
+    );
+    assert_eq!(
+        client.replica.peek(&[ReadOp::Size]),
+        [Reply::Integer(1)],
+        "a command behind QUIT was executed"
     );
 }
 

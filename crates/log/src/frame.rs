@@ -91,7 +91,7 @@ pub(crate) struct Place {
 pub(crate) struct Frame {
     /// What the body is.
     pub(crate) kind: Kind,
-    /// Where the frame stands: one found elsewhere is not read (fault table rows 11 and 12).
+    /// Where the frame stands: one found elsewhere is not read.
     pub(crate) place: Place,
     /// The batch it belongs to.
     pub(crate) batch: u64,

@@ -266,7 +266,7 @@ impl<D: Disk> Log<D> {
             ..start
         });
         // From here on the loss of the whole new segment can be told from its never having
-        // been used (fault table row 15).
+        // been used.
         if start.offset == FIRST_BATCH && start.segment > FIRST_SEGMENT {
             self.save_witness(done)?;
         }

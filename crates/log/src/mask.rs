@@ -46,7 +46,7 @@ impl Masking {
     }
 }
 
-/// The finalizer of SplitMix64.
+/// One step of SplitMix64: the increment, then the finalizer.
 const fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

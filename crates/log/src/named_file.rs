@@ -1,5 +1,5 @@
 //! A file that knows its name, so that every failure can tell it, and the loops that turn short
-//! reads and writes into whole ones (fault table row 13). Meaning is given to bytes elsewhere.
+//! reads and writes into whole ones. Meaning is given to bytes elsewhere.
 
 use std::io::{self, IoSlice};
 

@@ -71,7 +71,7 @@ pub(crate) fn recover<D: Disk>(
     }
 }
 
-/// The number of the last segment; a gap in the numbers is damage (fault table row 15).
+/// The number of the last segment; a gap in the numbers is damage.
 fn check_complete(numbers: &[u32]) -> Result<u32, OpenError> {
     let mut expected = FIRST_SEGMENT;
     for number in numbers {

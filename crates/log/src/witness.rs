@@ -1,5 +1,5 @@
 //! The witness: how far the log was durable, told apart from the log itself. A log that ends
-//! before it has lost what was acknowledged, however clean its end looks (fault table row 14).
+//! before it has lost what was acknowledged, however clean its end looks.
 
 use bytes::{Buf, BufMut};
 

@@ -3,6 +3,7 @@
 //! out; there is no I/O, no clock and no task here. `node/` is the shell that runs it on threads,
 //! and a simulator runs the very same code.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ mod storage;
 mod waiters;
 
 use birth::Birth;
-use forward::Asker;
+use forward::{Asker, take_part};
 pub use io::{Input, Leadership, Output, StopCause, StorageJob};
 use storage::{Finished, Storage};
 use waiters::Waiters;
@@ -89,6 +90,9 @@ pub struct Driver<W, R> {
     next_proposal: ProposalId,
     next_read: ReadId,
     next_forward: u64,
+    /// The newest batch that each node has passed on to us, so that a repeated one is not
+    /// appended twice.
+    last_forwards: BTreeMap<NodeId, (Incarnation, u64)>,
     leadership: Leadership,
     handed: quorate_core::LogIndex,
     now: Time,
@@ -108,6 +112,13 @@ impl<W, R> Driver<W, R> {
         recovered: Recovered,
         now: Time,
     ) -> Result<Self, RecoverError> {
+        // Checked here also for a node that is not born yet and starts its engine later.
+        if recovered.applied > recovered.last {
+            return Err(RecoverError::AppliedBeyondLog {
+                applied: recovered.applied,
+                last: recovered.last,
+            });
+        }
         config.founders.sort_unstable();
         config.founders.dedup();
         let Identity {
@@ -128,6 +139,7 @@ impl<W, R> Driver<W, R> {
             next_proposal: ProposalId::FIRST,
             next_read: ReadId::FIRST,
             next_forward: 0,
+            last_forwards: BTreeMap::new(),
             leadership: Leadership {
                 role: RoleName::Follower,
                 term: recovered.hard_state.term,
@@ -161,6 +173,7 @@ impl<W, R> Driver<W, R> {
         self.now = self.now.max(now);
         self.step(Event::Tick { now });
         self.expire_forwards();
+        self.expire_reads();
         for input in inputs {
             self.take(input);
         }
@@ -290,10 +303,18 @@ impl<W, R> Driver<W, R> {
                 waiters.push(waiter);
             }
         }
-        if self.leadership.role == RoleName::Leader {
-            self.propose(commands, Asker::Users(waiters));
-        } else {
-            self.forward(commands, waiters);
+        // In parts, so that the engine can refuse the rest when it has enough, and a forwarded
+        // part fits into a frame.
+        let mut commands = commands.into_iter().peekable();
+        let mut waiters = waiters.into_iter();
+        while commands.peek().is_some() {
+            let part = take_part(&mut commands, self.config.engine.max_append_bytes);
+            let waiting = waiters.by_ref().take(part.len()).collect();
+            if self.leadership.role == RoleName::Leader {
+                self.propose(part, Asker::Users(waiting));
+            } else {
+                self.forward(part, waiting);
+            }
         }
     }
 
@@ -324,7 +345,7 @@ impl<W, R> Driver<W, R> {
         }
         let read = self.next_read;
         self.next_read = read.next();
-        self.waiters.read(read, reads);
+        self.waiters.read(read, reads, self.now);
         self.step(Event::Read { read });
     }
 
@@ -370,7 +391,11 @@ impl<W, R> Driver<W, R> {
             .map_or(Time::NEVER, |(_, sent_at)| {
                 sent_at.after(self.forward_patience())
             });
-        engine.min(forward).min(self.birth.notice_at())
+        let read = self
+            .waiters
+            .oldest_read()
+            .map_or(Time::NEVER, |(_, since)| since.after(self.read_patience()));
+        engine.min(forward).min(read).min(self.birth.notice_at())
     }
 
     /// Whether the shell should take proposals from its users. When it does not, they wait where
@@ -379,7 +404,7 @@ impl<W, R> Driver<W, R> {
     pub fn accepts_proposals(&self) -> bool {
         let uncommitted = self.engine.as_ref().map_or(0, Engine::uncommitted_bytes);
         self.waiters.proposals() < self.config.max_waiting_proposals
-            && uncommitted < self.config.engine.max_uncommitted_bytes / 2
+            && (uncommitted == 0 || uncommitted < self.config.engine.max_uncommitted_bytes / 2)
     }
 
     /// Whether the shell should take reads from its users.
@@ -412,8 +437,27 @@ impl<W, R> Driver<W, R> {
         self.birth.notice().0
     }
 
+    /// Reads whose index was not confirmed or not reached in time: a disk hangs, here or at those
+    /// who should confirm it.
+    fn expire_reads(&mut self) {
+        let patience = self.read_patience();
+        while let Some((read, since)) = self.waiters.oldest_read()
+            && since.after(patience) <= self.now
+        {
+            for read in self.waiters.read_decided(read) {
+                self.fail_read(read, ReadError::TimedOut);
+            }
+        }
+    }
+
+    /// How long a read waits before its user is told to try again: long enough for an election
+    /// or two.
+    fn read_patience(&self) -> Duration {
+        self.config.engine.election_timeout_max.saturating_mul(10)
+    }
+
     /// How long a forwarded batch waits for the leader's answer.
     fn forward_patience(&self) -> Duration {
-        self.config.engine.election_timeout_max * 2
+        self.config.engine.election_timeout_max.saturating_mul(2)
     }
 }

@@ -12,11 +12,19 @@
 //!
 //! The library emits `tracing` events and depends on no exporter. Targets are stable:
 //!
-//! | target | events |
-//! |---|---|
-//! | `quorate::node` | birth of the cluster, `leadership` (fields `role`, `term`, `leader`, `ready`), stopping |
-//! | `quorate::log` | torn tails that were cut, failed reads, the failure that stops a node |
-//! | `quorate::transport` | peers that come and go, refused handshakes |
+//! | target | level | event | fields |
+//! |---|---|---|---|
+//! | `quorate::node` | info | leadership | `node`, `role`, `term`, `leader`, `ready` |
+//! | | info | the cluster is born | `node` |
+//! | | error | this directory is empty, the cluster is not | `node`, `directory`, `by`, `known` |
+//! | | error | a founder's directory was replaced | `node`, `founder` |
+//! | | info, error | the node stops | `node`, `reason` |
+//! | `quorate::log` | warn | a torn write was cut | `file`, `offset`, `index` |
+//! | | warn | entries cannot be read | `error`, `from` |
+//! | | warn | no room for the next segment | `failure` |
+//! | | error | a write failed | `error` |
+//! | `quorate::transport` | info | connected to peer | `peer`, `address` |
+//! | | warn | a peer or handshake was lost or refused | `peer`, `address`, `error` |
 
 mod cluster_id;
 mod driver;

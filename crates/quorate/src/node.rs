@@ -5,39 +5,25 @@
 
 use std::fmt;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, mpsc as blocking};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use quorate_core::{Incarnation, LogIndex, NodeId, Status, Violation};
-use quorate_log::{Disk, FreshIds, Log, Opened, Owner};
+use quorate_core::{LogIndex, Status, Violation};
+use quorate_log::Disk;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::driver::{Driver, DriverConfig, DriverCounters, Leadership, StopCause};
-use crate::transport::{Inbox, Local, Transport};
-use crate::{ProposeError, ReadError, StateMachine, cluster_id};
+use crate::driver::{DriverCounters, Leadership, StopCause};
+use crate::transport::Transport;
+use crate::{ProposeError, ReadError, StateMachine};
 
 mod apply;
 mod clock;
 mod config;
 mod shell;
+mod start;
 mod storage;
 
 pub use config::{NodeConfig, StartError};
-use shell::{Ask, Shell};
-
-/// Messages from peers that wait for the driver, at most.
-const INBOX_MESSAGES: usize = 4096;
-
-/// What a frame may be longer than the entries in it: message fields, and the most that entry
-/// headers take beyond what limits count for them.
-const FRAME_ALLOWANCE_BYTES: u64 = 1024 * 1024;
-
-/// Every node accepts frames of this length, whatever its own limits: when they are lowered, the
-/// log still holds entries from before, and a peer may need them (scenario B19).
-const MIN_FRAME_LIMIT_BYTES: u64 = 64 * 1024 * 1024;
-
-/// What one frame may be made to carry, at most.
-const MAX_FRAME_LIMIT_BYTES: u64 = 1024 * 1024 * 1024;
+use shell::Ask;
 
 /// A handle to a running node. Clones share the node; when the last one is dropped, the node
 /// stops. Its methods work from any runtime, or from none.
@@ -115,6 +101,13 @@ pub enum StopReason {
         /// The entry.
         index: LogIndex,
     },
+    /// A thread of the node panicked: a defect, in Quorate or in a disk, transport or state
+    /// machine that it was given.
+    #[error("the {thread} thread panicked")]
+    ThreadPanicked {
+        /// Which.
+        thread: &'static str,
+    },
     /// The state machine cannot read a command.
     #[error("the command at {index} cannot be decoded: {reason}")]
     Undecodable {
@@ -129,6 +122,9 @@ impl From<StopCause> for StopReason {
     fn from(cause: StopCause) -> Self {
         match cause {
             StopCause::Shutdown => Self::Requested,
+            StopCause::Violation(violation @ Violation::StorageFailed) => Self::StorageFailed {
+                reason: violation.to_string(),
+            },
             StopCause::Violation(violation) => Self::Violation(violation),
         }
     }
@@ -147,80 +143,7 @@ impl<S: StateMachine> Node<S> {
         disk: D,
         transport: T,
     ) -> Result<Self, StartError> {
-        let id = config.engine.id;
-        if !config.founders.contains_key(&id) {
-            return Err(StartError::NotAFounder { id });
-        }
-        let seed = clock::random().map_err(StartError::Random)?;
-        let (storage, storage_requests) = blocking::channel();
-        let (completion, completions) = mpsc::unbounded_channel();
-        let counters = Arc::new(storage::Counters::default());
-        let (storage_ended, storage_end) = oneshot::channel();
-        // The log is opened on its thread: reading a long one takes time, and the caller's
-        // runtime has other things to do.
-        let (opened, open) = oneshot::channel();
-        let (owner, fresh, options) = opening(&config)?;
-        let (completions_of_storage, counted) = (completion.clone(), Arc::clone(&counters));
-        spawn(format!("{id}-storage"), move || {
-            let log = match Log::open(disk, owner, fresh, options) {
-                Ok(Opened {
-                    log,
-                    identity,
-                    recovered,
-                }) => {
-                    let _ = opened.send(Ok((identity, recovered)));
-                    log
-                }
-                Err(error) => {
-                    let _ = opened.send(Err(error));
-                    return;
-                }
-            };
-            storage::run(log, &storage_requests, &completions_of_storage, &counted);
-            let _ = storage_ended.send(());
-        })?;
-        let (identity, mut recovered) = open.await.map_err(|_| StartError::Stopped)??;
-        recovered.applied = state_machine.last_applied();
-
-        let local = local(&config, &identity, seed)?;
-        let driver = driver(&config, local.incarnation, seed, identity, recovered)?;
-        let (apply, apply_requests) = blocking::channel();
-        let (apply_ended, apply_end) = oneshot::channel();
-        spawn(format!("{id}-apply"), move || {
-            apply::run(state_machine, &apply_requests, &completion);
-            let _ = apply_ended.send(());
-        })?;
-        let shared = Arc::new(Shared {
-            leadership: watch::Sender::new(driver.leadership()),
-            stopped: watch::Sender::new(None),
-            shutdown: watch::Sender::new(false),
-            status: Mutex::default(),
-            storage: counters,
-        });
-        let (asks, asked) = mpsc::channel(config.queue.max(1));
-        let (inbox_sender, inbox) = Inbox::new(INBOX_MESSAGES);
-        let shell = Shell {
-            driver,
-            transport,
-            inbox,
-            asks: asked,
-            completions,
-            storage,
-            apply,
-            shutdown: shared.shutdown.subscribe(),
-            shared: Arc::clone(&shared),
-            hears_peers: true,
-        };
-        let (started, start) = oneshot::channel();
-        let host = Host {
-            local,
-            inbox: inbox_sender,
-            started,
-            ends: [storage_end, apply_end],
-        };
-        spawn(format!("{id}-driver"), move || host.run(shell))?;
-        start.await.map_err(|_| StartError::Stopped)??;
-        Ok(Self { asks, shared })
+        start::start(config, state_machine, disk, transport).await
     }
 
     /// Replicates a command and returns the response of applying it here. Works on any node: a
@@ -240,7 +163,9 @@ impl<S: StateMachine> Node<S> {
             .send(ask)
             .await
             .map_err(|_| ProposeError::Stopped)?;
-        response.await.unwrap_or(Err(ProposeError::Stopped))
+        self.unless_stopped(response)
+            .await
+            .unwrap_or(Err(ProposeError::Stopped))
     }
 
     /// Runs `read` on the state machine when it holds the effects of everything acknowledged,
@@ -260,7 +185,19 @@ impl<S: StateMachine> Node<S> {
             .send(Ask::Read(task))
             .await
             .map_err(|_| ReadError::Stopped)?;
-        value.await.unwrap_or(Err(ReadError::Stopped))
+        self.unless_stopped(value)
+            .await
+            .unwrap_or(Err(ReadError::Stopped))
+    }
+
+    /// The answer, unless the node stops first: one that waits for a state machine that hangs
+    /// never comes (scenario H09).
+    async fn unless_stopped<T>(&self, answer: oneshot::Receiver<T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            answer = answer => answer.ok(),
+            _ = self.stopped() => None,
+        }
     }
 
     /// What the node says of itself, as of its last turn.
@@ -300,109 +237,4 @@ impl<S: StateMachine> Node<S> {
         self.shared.shutdown.send_replace(true);
         self.stopped().await;
     }
-}
-
-/// What the driver's thread needs besides the shell.
-struct Host {
-    local: Local,
-    inbox: Inbox,
-    started: oneshot::Sender<Result<(), StartError>>,
-    ends: [oneshot::Receiver<()>; 2],
-}
-
-impl Host {
-    /// The driver's thread: a runtime of its own, until the node stops.
-    fn run<S: StateMachine, T: Transport>(self, mut shell: Shell<S, T>) {
-        let Self {
-            local,
-            inbox,
-            started,
-            ends,
-        } = self;
-        let runtime = match tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-        {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let _ = started.send(Err(StartError::Thread(error)));
-                return;
-            }
-        };
-        let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, async move {
-            if let Err(error) = shell.transport.start(local, inbox) {
-                let _ = started.send(Err(error.into()));
-                return;
-            }
-            let _ = started.send(Ok(()));
-            let shared = Arc::clone(&shell.shared);
-            let reason = shell.run().await;
-            shell::farewell(ends).await;
-            shared.stopped.send_replace(Some(reason));
-        });
-    }
-}
-
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-    let spawned = thread::Builder::new().name(name).spawn(run);
-    spawned.map(drop).map_err(StartError::Thread)
-}
-
-fn opening(config: &NodeConfig) -> Result<(Owner, FreshIds, quorate_log::LogOptions), StartError> {
-    let cluster = cluster_id(&config.cluster, config.founders.keys().copied());
-    let owner = Owner {
-        cluster,
-        node: config.engine.id,
-    };
-    let directory = quorate_log::DirectoryId(clock::random().map_err(StartError::Random)?);
-    let log = clock::random().map_err(StartError::Random)?;
-    Ok((owner, FreshIds { directory, log }, config.log))
-}
-
-fn local(
-    config: &NodeConfig,
-    identity: &quorate_log::Identity,
-    seed: u128,
-) -> Result<Local, StartError> {
-    let engine = &config.engine;
-    // A frame of many small entries is bounded by their number, which the wire limits too.
-    let carries_appends = engine.max_append_bytes <= MIN_FRAME_LIMIT_BYTES;
-    let largest = engine.max_entry_bytes.max(engine.max_append_bytes);
-    let limit = largest
-        .saturating_add(FRAME_ALLOWANCE_BYTES)
-        .max(MIN_FRAME_LIMIT_BYTES);
-    let max_frame_bytes = u32::try_from(limit)
-        .ok()
-        .filter(|_| carries_appends && limit <= MAX_FRAME_LIMIT_BYTES)
-        .ok_or(StartError::TooLargeForAFrame)?;
-    // Life zero means "unknown" on the wire.
-    let incarnation = Incarnation::new(u64::try_from(seed >> 64).unwrap_or(1).max(1));
-    Ok(Local {
-        cluster: identity.cluster,
-        node: identity.node,
-        incarnation,
-        directory: identity.directory,
-        peers: config.founders.clone(),
-        max_frame_bytes,
-    })
-}
-
-fn driver<W, R>(
-    config: &NodeConfig,
-    life: Incarnation,
-    seed: u128,
-    identity: quorate_log::Identity,
-    recovered: quorate_core::Recovered,
-) -> Result<Driver<W, R>, StartError> {
-    let mut engine = config.engine.clone();
-    engine.seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or_default();
-    let founders: Vec<NodeId> = config.founders.keys().copied().collect();
-    let driver_config = DriverConfig::new(engine.validate()?, life, founders);
-    Ok(Driver::new(
-        driver_config,
-        identity,
-        recovered,
-        clock::now(),
-    )?)
 }

@@ -214,6 +214,81 @@ fn a_forwarded_batch_is_not_passed_on_again() {
     assert_eq!(sent, [&answer], "it names the leader and passes nothing on");
 }
 
+/// Scenario H12: a transport may repeat itself.
+#[test]
+fn a_repeated_forward_is_appended_once() {
+    let mut world = World::new();
+    let leader = world.elect();
+    let from = node_id(world.follower_of(leader));
+    let forward = |request| Input::Peer {
+        from,
+        message: PeerMessage::Forward {
+            request,
+            asker: Incarnation::new(77),
+            commands: vec![quorate::Bytes::from_static(b"x")],
+        },
+    };
+    let node = world.nodes.get_mut(&leader).unwrap();
+    let last = |node: &world::Node| node.driver.status().unwrap().last;
+    let before = last(node);
+    node.inputs
+        .extend([forward(1), forward(2), forward(1), forward(2)]);
+    world.settle();
+    assert_eq!(last(&world.nodes[&leader]), before.plus(2));
+}
+
+/// Scenario E04
+#[test]
+fn a_read_that_a_hanging_disk_keeps_back_is_answered_in_bounded_time() {
+    let mut world = World::new();
+    let leader = world.elect();
+    world.run(SECOND);
+    let follower = world.follower_of(leader);
+    world.nodes.get_mut(&follower).unwrap().disk_hangs = true;
+    world.propose(leader, 1);
+    world.run(SECOND);
+    world.read(follower, 2);
+    world.run(SECOND * 10);
+    let timed_out = Outcome::ReadFailed(ReadError::TimedOut);
+    assert_eq!(
+        world.outcome(2),
+        Some(&timed_out),
+        "its entries are not durable there"
+    );
+}
+
+/// Scenario B21: what comes in one turn is taken in parts, and the rest refused when the leader
+/// has enough.
+#[test]
+fn a_flood_of_large_commands_is_taken_only_up_to_the_limit() {
+    let mut world = World::with(|engine, _| {
+        engine.max_append_bytes = 64;
+        engine.max_uncommitted_bytes = 4096;
+    });
+    let leader = world.elect();
+    world.run(SECOND);
+    world
+        .nodes
+        .values_mut()
+        .for_each(|node| node.disk_hangs = true);
+    for waiter in 0..1000 {
+        world.propose(leader, waiter);
+    }
+    world.settle();
+    let refused = Outcome::Failed(ProposeError::Overloaded);
+    let refusals = (0..1000).filter(|&waiter| world.outcome(waiter) == Some(&refused));
+    assert!(
+        refusals.count() > 900,
+        "4096 bytes hold some 57 entries of 8 + 64"
+    );
+    world
+        .nodes
+        .values_mut()
+        .for_each(|node| node.disk_hangs = false);
+    world.run(SECOND);
+    assert!((0..1000).all(|waiter| world.outcome(waiter).is_some()));
+}
+
 fn sent_message(output: &world::Out) -> Option<&PeerMessage> {
     if let quorate::Output::Send { message, .. } = output {
         return Some(message);

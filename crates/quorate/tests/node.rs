@@ -3,15 +3,13 @@
 
 mod support;
 
-use std::time::Duration;
-
 use quorate::{ProposeError, ReadError, StopReason};
 use quorate_log::AfterFailedSync;
 use support::{Cluster, HANG, POISON, node_id};
 
 #[tokio::test]
 async fn every_node_takes_proposals_and_reads() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::start_with(|_| {}).await;
     cluster.leader().await;
     for item in 0..30 {
         let node = item % 3 + 1;
@@ -34,7 +32,7 @@ async fn every_node_takes_proposals_and_reads() {
 
 #[tokio::test]
 async fn a_cluster_goes_on_without_its_leader_and_takes_it_back() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     cluster.propose(leader, 1).await;
     cluster.stop(leader).await;
@@ -52,7 +50,7 @@ async fn a_cluster_goes_on_without_its_leader_and_takes_it_back() {
 
 #[tokio::test]
 async fn a_whole_cluster_comes_back_with_everything_it_answered() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     for item in 0..10 {
         cluster.propose(leader, item).await;
@@ -72,7 +70,7 @@ async fn a_whole_cluster_comes_back_with_everything_it_answered() {
 /// Scenarios E04, H01, H02
 #[tokio::test]
 async fn an_isolated_leader_answers_everybody_and_promises_nothing() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     cluster.hub.isolate(&[node_id(leader)]);
     let node = cluster.nodes[&leader].clone();
@@ -94,7 +92,7 @@ async fn an_isolated_leader_answers_everybody_and_promises_nothing() {
 /// Scenario H04
 #[tokio::test]
 async fn a_panicking_state_machine_stops_its_node_and_names_the_entry() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     let node = cluster.nodes[&leader].clone();
     let outcome = tokio::time::timeout(HANG, node.propose(POISON))
@@ -114,7 +112,7 @@ async fn a_panicking_state_machine_stops_its_node_and_names_the_entry() {
 /// Scenario E18
 #[tokio::test]
 async fn a_panicking_read_harms_nobody_else() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     let read = cluster.nodes[&leader]
         .read_linearizable(|_| panic!("on purpose"))
@@ -128,7 +126,7 @@ async fn a_panicking_read_harms_nobody_else() {
 /// Scenario G03
 #[tokio::test]
 async fn a_failing_disk_stops_its_node_and_nobody_else() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     cluster.propose(leader, 1).await;
     cluster.disks[&leader].fail_sync(0, AfterFailedSync::NewContent);
@@ -163,7 +161,7 @@ async fn a_failing_disk_stops_its_node_and_nobody_else() {
 /// Scenario H09
 #[tokio::test]
 async fn shutdown_answers_everybody_and_can_be_repeated() {
-    let cluster = Cluster::start().await;
+    let cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     cluster.hub.isolate(&[node_id(leader)]);
     let node = cluster.nodes[&leader].clone();
@@ -185,10 +183,45 @@ async fn shutdown_answers_everybody_and_can_be_repeated() {
     cluster.stop_all().await;
 }
 
+/// Scenario H09
+#[tokio::test]
+async fn shutdown_does_not_wait_for_a_state_machine_that_hangs() {
+    let cluster = Cluster::start_with(|_| {}).await;
+    let leader = cluster.leader().await;
+    cluster.gates[&leader].close();
+    let node = cluster.nodes[&leader].clone();
+    let waiting = tokio::spawn({
+        let node = node.clone();
+        async move { node.propose(1).await }
+    });
+    let appended = async {
+        while node.status().counters.appended_commands == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(HANG, appended)
+        .await
+        .expect("it is taken");
+    tokio::time::timeout(HANG, node.shutdown())
+        .await
+        .expect("it stops all the same");
+    let outcome = tokio::time::timeout(HANG, waiting)
+        .await
+        .expect("it is answered while the state machine still hangs");
+    assert!(
+        matches!(
+            outcome,
+            Ok(Err(ProposeError::Stopped | ProposeError::Unknown))
+        ),
+        "{outcome:?}"
+    );
+    cluster.stop_all().await;
+}
+
 /// Scenario G09: the lock goes with the node, so that it can start again in the same process.
 #[tokio::test]
 async fn a_node_stops_when_its_last_handle_is_dropped() {
-    let mut cluster = Cluster::start().await;
+    let mut cluster = Cluster::start_with(|_| {}).await;
     let leader = cluster.leader().await;
     let mut watch = cluster.nodes[&leader].watch();
     drop(cluster.nodes.remove(&leader));
@@ -208,6 +241,5 @@ async fn an_oversized_command_is_refused_alone() {
     let outcome = cluster.nodes[&leader].propose(1).await;
     assert_eq!(outcome, Err(ProposeError::TooLarge { limit_bytes: 7 }));
     assert!(!outcome.unwrap_err().is_ambiguous());
-    tokio::time::sleep(Duration::from_millis(1)).await;
     cluster.stop_all().await;
 }

@@ -1,10 +1,17 @@
 //! Users can stall their state machine and their runtime; neither may cost a leader its place.
-//! In a test binary of its own, because it keeps the machine busy.
+//! In a test binary of its own and one at a time, because they ask about real time: the shell's
+//! threads are what is tested. What the driver does is tested without them in `driver.rs`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use support::{Cluster, HANG};
@@ -12,14 +19,26 @@ use support::{Cluster, HANG};
 /// How long users misbehave: many election timeouts.
 const STALL: Duration = Duration::from_secs(10);
 
+/// Held by the test that runs: each needs the machine's cores to itself.
+static ALONE: Mutex<()> = Mutex::new(());
+
 fn terms(cluster: &Cluster) -> Vec<u64> {
     let term = |node: &quorate::Node<support::List>| node.watch().borrow().term.get();
     cluster.nodes.values().map(term).collect()
 }
 
 /// Scenario H04. On a single-threaded runtime, which has nothing to spare.
-#[tokio::test(flavor = "current_thread")]
-async fn a_state_machine_that_blocks_causes_no_election_and_memory_stays_bounded() {
+#[test]
+fn a_state_machine_that_blocks_causes_no_election() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let users = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    users.block_on(stall_the_state_machine());
+}
+
+async fn stall_the_state_machine() {
     let cluster = Cluster::start_with(|config| {
         config.queue = 64;
         config.engine.max_unapplied_bytes = 4096;
@@ -59,6 +78,7 @@ async fn a_state_machine_that_blocks_causes_no_election_and_memory_stays_bounded
 /// Every worker of the user's runtime spins; the node's thread has a runtime of its own.
 #[test]
 fn a_user_runtime_that_spins_causes_no_election() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let users = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -91,5 +111,9 @@ fn a_user_runtime_that_spins_causes_no_election() {
         "no runtime of the user's carries a heartbeat"
     );
     is_over.store(true, Ordering::Relaxed);
-    users.block_on(cluster.stop_all());
+    users.block_on(async {
+        let leader = cluster.leader().await;
+        assert_eq!(cluster.propose(leader, 1).await, 1);
+        cluster.stop_all().await;
+    });
 }

@@ -31,7 +31,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let mutants = select(all(root)?, &options.only)?;
     if options.list {
         for mutant in &mutants {
-            println!("{:<4} {:<40} {}", mutant.id, mutant.name, mutant.why);
+            println!("{:<4} {:<44} {}", mutant.id, mutant.name, mutant.why);
         }
         println!("{} mutants", mutants.len());
         return Ok(());
@@ -154,11 +154,11 @@ fn select(mutants: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>> {
 
 fn print_table(rows: &[(&Mutant, Outcome)]) {
     println!(
-        "\n{:<5} {:<40} {:<34} {:>6} {:>9} {:>7}",
-        "id", "mutant", "killed by", "seed", "events", "time"
+        "\n{:<5} {:<44} {:>5} {:>8} {:>7}  killed by",
+        "id", "mutant", "seed", "events", "time"
     );
     for (mutant, outcome) in rows {
-        println!("{:<5} {:<40} {}", mutant.id, mutant.name, outcome.columns());
+        println!("{:<5} {:<44} {}", mutant.id, mutant.name, outcome.columns());
     }
     println!();
 }

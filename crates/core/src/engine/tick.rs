@@ -35,11 +35,14 @@ impl Engine {
 
     pub(super) fn on_tick(&mut self, now: Time) {
         let due = self.next_timeout().at;
-        let was_paused = now > due.after(self.config.election_timeout_min / 4);
+        let is_late = now > due.after(self.config.election_timeout_min / 4);
         self.now = self.now.max(now);
-        if was_paused {
+        // A host that is late every time must not be without elections and check-quorum for
+        // ever, so a pause is forgiven once.
+        if is_late && !self.was_late {
             self.forgive_pause();
         }
+        self.was_late = is_late;
         self.applies.tick(self.now);
         self.expire_forwarded_reads();
         match self.role {
@@ -57,6 +60,7 @@ impl Engine {
     /// by itself, nor does it end a leadership that the others may not have missed.
     fn forgive_pause(&mut self) {
         self.counters.pauses += 1;
+        self.writes.forgive_pause(self.now);
         match &mut self.role {
             Role::Leader(leadership) => leadership.quorum_heard_at = self.now,
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {

@@ -87,6 +87,46 @@ fn a_pause_does_not_end_a_leadership_by_itself() {
     );
 }
 
+/// A host that is always late must not be without elections for ever.
+#[test]
+fn a_second_late_tick_in_a_row_is_not_forgiven() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.sleep(5_000);
+    assert_eq!(
+        bench.status().role,
+        RoleName::Follower,
+        "one pause is forgiven"
+    );
+    let _ = bench.sleep(5_000);
+    assert_eq!(
+        bench.status().role,
+        RoleName::PreCandidate,
+        "two are a habit"
+    );
+    let mut leader = node_of(3).with_log(&[1]).leader();
+    let _ = leader.persist();
+    let _ = leader.sleep(5_000);
+    assert_eq!(leader.status().role, RoleName::Leader);
+    let _ = leader.sleep(5_000);
+    assert_eq!(
+        leader.status().role,
+        RoleName::Follower,
+        "nobody answered it for ten seconds"
+    );
+}
+
+/// Scenario B17: the disk may have answered while the process slept.
+#[test]
+fn a_pause_is_not_held_against_the_disk() {
+    let mut leader = node_of(1).with_log(&[1]).leader();
+    let _ = leader.persist();
+    let _ = leader.propose(&["x"]);
+    let _ = leader.sleep(60_000);
+    assert_eq!(leader.status().role, RoleName::Leader);
+    let _ = leader.persist();
+    assert_eq!(leader.status().commit, leader.status().last);
+}
+
 /// Scenario A10
 #[test]
 fn a_leader_says_that_it_waits_for_a_majority() {

@@ -1,5 +1,5 @@
 //! What was acknowledged and does not verify any more is never cut, skipped or guessed: the log
-//! refuses to open and says where (scenario G01; fault table rows 4, 8, 9, 11, 14, 15).
+//! refuses to open and says where (scenario G01).
 
 use quorate_core::{EntryId, Term};
 use quorate_log::{Damage, DamageKind, FreshIds, Log, MemDisk, OpenError};
@@ -215,7 +215,7 @@ fn a_segment_of_another_log_is_refused() {
     });
 }
 
-/// Scenario A03, fault table row 9
+/// Scenario A03
 #[test]
 fn one_rotten_copy_of_the_hard_state_or_the_witness_is_survived_and_two_are_not() {
     let (disk, model) = furnished();

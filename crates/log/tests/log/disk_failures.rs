@@ -59,7 +59,7 @@ fn a_failed_sync_while_preparing_a_segment_poisons_the_log_too() {
     reopen_as(&disk, &model);
 }
 
-/// Scenario G03, fault table row 5: the failed sync left the new content in memory and clean.
+/// Scenario G03: the failed sync left the new content in memory and clean.
 /// What a restart reads it must not count before it has written it again.
 #[test]
 fn what_is_recovered_after_a_failed_sync_survives_a_loss_of_power() {

@@ -8,7 +8,7 @@
 //! directory is replaced later is not in any set that somebody promised, and stays out
 //! (scenario A20).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quorate_core::{NodeId, Time};
@@ -27,11 +27,11 @@ pub(super) struct Birth {
     stage: BirthStage,
     heard: BTreeMap<NodeId, (DirectoryId, BirthStage)>,
     notice_at: Time,
-    obstacle: Option<Obstacle>,
+    obstacles: BTreeSet<Obstacle>,
 }
 
 /// Why a birth cannot go on without an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Obstacle {
     /// The cluster exists, with another directory of this node.
     Forgotten {
@@ -58,7 +58,7 @@ impl Birth {
             stage,
             heard,
             notice_at: now,
-            obstacle: None,
+            obstacles: BTreeSet::new(),
         }
     }
 
@@ -132,18 +132,21 @@ impl Birth {
             .heard
             .iter()
             .find_map(|(&founder, (_, stage))| match stage {
-                BirthStage::Prepared(founding) | BirthStage::Born(founding) => {
-                    Some((founder, founding.clone()))
-                }
+                BirthStage::Prepared(founding) => Some((founder, founding.clone(), false)),
+                BirthStage::Born(founding) => Some((founder, founding.clone(), true)),
                 BirthStage::New => None,
             });
-        if let Some((by, founding)) = promised {
+        if let Some((by, founding, is_born)) = promised {
             let known = founding.get(&self.node).copied();
             let is_complete = founding.keys().eq(self.founders.iter());
             if known == Some(self.directory) && is_complete {
                 return Some(founding);
             }
-            self.report(Obstacle::Forgotten { by, known });
+            self.report(if is_born {
+                Obstacle::Forgotten { by, known }
+            } else {
+                Obstacle::Replaced { founder: self.node }
+            });
             return None;
         }
         let mut founding: Founding = self
@@ -155,20 +158,31 @@ impl Birth {
         founding.keys().eq(self.founders.iter()).then_some(founding)
     }
 
+    /// Whether every founder has promised the same as we have. One that says that it is born
+    /// speaks for all of them: it would not be if one had not promised.
     fn all_promised(&mut self, ours: &Founding) -> bool {
+        let is_ours = |(_, stage): &(DirectoryId, BirthStage)| match stage {
+            BirthStage::Born(theirs) => theirs == ours,
+            BirthStage::New | BirthStage::Prepared(_) => false,
+        };
+        if self.heard.values().any(is_ours) {
+            return true;
+        }
         let mut all = true;
         for founder in self.others().collect::<Vec<_>>() {
-            match self.heard.get(&founder) {
-                Some((_, BirthStage::Prepared(theirs) | BirthStage::Born(theirs)))
-                    if theirs == ours => {}
-                Some((directory, BirthStage::New)) if ours.get(&founder) == Some(directory) => {
-                    all = false;
-                }
-                Some(_) => {
-                    self.report(Obstacle::Replaced { founder });
-                    all = false;
-                }
-                None => all = false,
+            let obstacle = match self.heard.get(&founder) {
+                Some((_, BirthStage::Prepared(theirs))) if theirs == ours => continue,
+                Some((directory, BirthStage::New)) if ours.get(&founder) == Some(directory) => None,
+                Some((_, BirthStage::Born(theirs))) => Some(Obstacle::Forgotten {
+                    by: founder,
+                    known: theirs.get(&self.node).copied(),
+                }),
+                Some(_) => Some(Obstacle::Replaced { founder }),
+                None => None,
+            };
+            all = false;
+            if let Some(obstacle) = obstacle {
+                self.report(obstacle);
             }
         }
         all
@@ -183,10 +197,9 @@ impl Birth {
 
     /// Says once what an operator has to know.
     fn report(&mut self, obstacle: Obstacle) {
-        if self.obstacle == Some(obstacle) {
+        if !self.obstacles.insert(obstacle) {
             return;
         }
-        self.obstacle = Some(obstacle);
         let (node, directory) = (self.node, self.directory);
         match obstacle {
             Obstacle::Forgotten { by, known } => error!(
@@ -200,9 +213,10 @@ impl Birth {
             Obstacle::Replaced { founder } => error!(
                 target: "quorate::node",
                 %node, %founder,
-                "the data directory of a founder was replaced before the cluster was born. \
-                 Nothing was written yet: stop all founders, remove their data directories and \
-                 start them again",
+                "the data directory of a founder was replaced while the cluster was being \
+                 founded. Put the original one back. If it is gone and no founder has logged \
+                 that the cluster is born, nothing was written yet: stop all founders, remove \
+                 their data directories and start them again",
             ),
         }
     }
@@ -297,7 +311,7 @@ mod tests {
         settle(&mut again);
         assert_eq!(again[2].stage, BirthStage::New, "its memory is gone");
         assert!(matches!(
-            again[2].obstacle,
+            again[2].obstacles.first(),
             Some(Obstacle::Forgotten { .. })
         ));
     }
@@ -341,7 +355,27 @@ mod tests {
             !advance(&mut one) && !advance(&mut two),
             "the promises differ: nobody is born"
         );
-        assert!(matches!(one.obstacle, Some(Obstacle::Replaced { .. })));
+        assert!(
+            one.obstacles
+                .contains(&Obstacle::Replaced { founder: two.node })
+        );
+    }
+
+    /// Two founders have heard everybody and go on; the third has missed one word of theirs, and
+    /// the one who said it is gone. The cluster may hold acknowledged writes by then.
+    #[test]
+    fn one_that_is_born_speaks_for_all_who_promised() {
+        let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];
+        settle(&mut all);
+        let [one, _, three] = all;
+        let BirthStage::Born(founding) = three.stage else {
+            panic!("it is born")
+        };
+        let mut two = founder(2, 20);
+        two.recorded(BirthStage::Prepared(founding), Time::ZERO);
+        assert!(!advance(&mut two), "it has heard nobody");
+        tell(&mut two, &one);
+        assert!(advance(&mut two) && two.is_born());
     }
 
     #[test]

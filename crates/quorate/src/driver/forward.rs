@@ -26,30 +26,22 @@ impl<W, R> Driver<W, R> {
     /// Passes users' proposals on to the leader.
     pub(super) fn forward(&mut self, commands: Vec<Bytes>, waiters: Vec<W>) {
         let Some(leader) = self.leadership.leader.filter(|_| self.engine.is_some()) else {
-            for waiter in waiters {
-                self.fail_proposal(waiter, ProposeError::NotLeader { leader: None });
-            }
+            self.fail_proposals(waiters, &ProposeError::NotLeader { leader: None });
             return;
         };
-        let mut commands = commands.into_iter().peekable();
-        let mut waiters = waiters.into_iter();
-        while commands.peek().is_some() {
-            let part = take_part(&mut commands, self.config.engine.max_append_bytes);
-            let waiting: Vec<W> = waiters.by_ref().take(part.len()).collect();
-            let (request, asker) = (self.next_forward, self.config.life);
-            self.next_forward += 1;
-            self.counters.forwarded_commands += part.len() as u64;
-            self.waiters.forward(request, waiting, self.now);
-            let message = PeerMessage::Forward {
-                request,
-                asker,
-                commands: part,
-            };
-            self.outputs.push(Output::Send {
-                to: leader,
-                message,
-            });
-        }
+        let (request, asker) = (self.next_forward, self.config.life);
+        self.next_forward += 1;
+        self.counters.forwarded_commands += commands.len() as u64;
+        self.waiters.forward(request, waiters, self.now);
+        let message = PeerMessage::Forward {
+            request,
+            asker,
+            commands,
+        };
+        self.outputs.push(Output::Send {
+            to: leader,
+            message,
+        });
     }
 
     /// Another node passes its users' proposals on to us.
@@ -60,6 +52,13 @@ impl<W, R> Driver<W, R> {
         life: Incarnation,
         commands: Vec<Bytes>,
     ) {
+        // A transport may repeat itself. The first copy was answered, and after a refusal its user
+        // may have tried again: a later copy must not be appended beside that.
+        let last = self.last_forwards.get(&node);
+        if last.is_some_and(|&(of, last)| of == life && request <= last) {
+            return;
+        }
+        self.last_forwards.insert(node, (life, request));
         let count = commands.len();
         self.propose(
             commands,
@@ -157,8 +156,8 @@ impl<W, R> Driver<W, R> {
     }
 }
 
-/// Takes commands up to `limit_bytes`, but at least one, so that a batch fits into a frame.
-fn take_part(
+/// Takes commands up to `limit_bytes`, but at least one.
+pub(super) fn take_part(
     commands: &mut std::iter::Peekable<impl Iterator<Item = Bytes>>,
     limit_bytes: u64,
 ) -> Vec<Bytes> {

@@ -13,7 +13,7 @@ pub(super) struct Waiters<W, R> {
     /// On their way to the leader, by request number.
     forwarded: BTreeMap<u64, Forwarded<W>>,
     /// All reads of a batch share one read index.
-    reads: BTreeMap<ReadId, Vec<R>>,
+    reads: BTreeMap<ReadId, (Time, Vec<R>)>,
     /// The proposals and reads above, counted.
     proposals: usize,
     waiting_reads: usize,
@@ -124,26 +124,30 @@ impl<W, R> Waiters<W, R> {
             .collect()
     }
 
-    /// These wait for `read`.
-    pub(super) fn read(&mut self, read: ReadId, reads: Vec<R>) {
+    /// These wait for `read` since `now`.
+    pub(super) fn read(&mut self, read: ReadId, reads: Vec<R>, now: Time) {
         self.waiting_reads += reads.len();
-        self.reads.insert(read, reads);
+        self.reads.insert(read, (now, reads));
     }
 
     /// Takes out who waits for `read`.
     pub(super) fn read_decided(&mut self, read: ReadId) -> Vec<R> {
-        let reads = self.reads.remove(&read).unwrap_or_default();
+        let (_, reads) = self.reads.remove(&read).unwrap_or_default();
         self.waiting_reads -= reads.len();
         reads
+    }
+
+    /// The oldest batch of reads. Batches are numbered in the order they come.
+    pub(super) fn oldest_read(&self) -> Option<(ReadId, Time)> {
+        let (&read, &(since, _)) = self.reads.first_key_value()?;
+        Some((read, since))
     }
 
     /// Takes out every read.
     pub(super) fn drain_reads(&mut self) -> Vec<R> {
         self.waiting_reads = 0;
-        std::mem::take(&mut self.reads)
-            .into_values()
-            .flatten()
-            .collect()
+        let reads = std::mem::take(&mut self.reads).into_values();
+        reads.flat_map(|(_, reads)| reads).collect()
     }
 }
 
@@ -194,7 +198,7 @@ mod tests {
         let mut waiters = Waiters::<&str, &str>::new();
         assert!(waiters.append(id(9, 4), vec!["a"]).is_empty());
         waiters.forward(1, vec!["b", "c"], Time::ZERO);
-        waiters.read(ReadId::new(1), vec!["r"]);
+        waiters.read(ReadId::new(1), vec!["r"], Time::ZERO);
         assert_eq!(waiters.drain_proposals(), ["a", "b", "c"]);
         assert!(waiters.answered(1).is_none(), "a late answer finds nobody");
         assert_eq!(waiters.read_decided(ReadId::new(1)), ["r"]);

@@ -3,6 +3,7 @@
 //! slow or panicking machine harms nobody but itself.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 
 use bytes::Bytes;
@@ -36,6 +37,7 @@ pub(super) fn run<S: StateMachine>(
     mut machine: S,
     requests: &Receiver<Request<S>>,
     completions: &UnboundedSender<Completion>,
+    waiting_reads: &AtomicUsize,
 ) {
     while let Ok(request) = requests.recv() {
         match request {
@@ -45,7 +47,10 @@ pub(super) fn run<S: StateMachine>(
                     return;
                 }
             }
-            Request::Read(read) => read(Ok(&machine)),
+            Request::Read(read) => {
+                read(Ok(&machine));
+                waiting_reads.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -108,6 +113,9 @@ pub(super) fn read_task<S: StateMachine, T: Send + 'static>(
     answer: oneshot::Sender<Result<T, ReadError>>,
 ) -> ReadTask<S> {
     Box::new(move |state| {
+        if answer.is_closed() {
+            return;
+        }
         let outcome = state.and_then(|machine| {
             catch_unwind(AssertUnwindSafe(|| read(machine))).map_err(|_| ReadError::Panicked)
         });

@@ -1,5 +1,5 @@
-//! The clock and the randomness of the system, as a node uses them. The only place that reads
-//! either.
+//! The clock and the randomness of the system, as the driver sees them: nothing else reads
+//! either on its behalf. Transports time their own connections.
 
 use std::io;
 

@@ -54,7 +54,7 @@ pub enum StartError {
         id: NodeId,
     },
     /// One frame could not carry the largest append. Lower the limits.
-    #[error("max_append_bytes must be at most 64 MiB, and max_entry_bytes below 1 GiB")]
+    #[error("max_entry_bytes and max_append_bytes must be at most 63 MiB")]
     TooLargeForAFrame,
     /// The data directory cannot be used.
     #[error("the data directory cannot be opened")]

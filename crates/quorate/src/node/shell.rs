@@ -2,11 +2,12 @@
 //! performs what it answers. No decision is made here.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quorate_core::{LoadId, LoadOutcome, LogIndex, Time};
+use quorate_core::{LoadId, LoadOutcome, LogIndex, NodeId, Time};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -20,6 +21,9 @@ use crate::transport::{Inbound, Transport};
 /// Inputs taken in one turn from one queue, at most: a flood of one kind must not keep the
 /// others waiting.
 const MAX_BATCH: usize = 1024;
+
+/// Reads that may wait for the state machine, at most (scenario H04).
+const MAX_WAITING_READS: usize = 65_536;
 
 /// How long a stopping node waits for its other threads. A disk or state machine that hangs
 /// must not keep it from stopping (scenario H09).
@@ -50,6 +54,7 @@ pub(super) enum Completion {
 
 /// The driver with the ends of all its queues.
 pub(super) struct Shell<S: StateMachine, T> {
+    pub(super) id: NodeId,
     pub(super) driver: Driver<Waiter<S>, ReadTask<S>>,
     pub(super) transport: T,
     pub(super) inbox: Receiver<Inbound>,
@@ -59,6 +64,8 @@ pub(super) struct Shell<S: StateMachine, T> {
     pub(super) apply: Sender<apply::Request<S>>,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) shared: Arc<Shared>,
+    /// Reads in the queue of the apply thread. Nothing else bounds them while it hangs.
+    pub(super) waiting_reads: Arc<AtomicUsize>,
     /// The transport has not closed the inbox.
     pub(super) hears_peers: bool,
 }
@@ -95,13 +102,15 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
         }
         self.transport.shutdown();
         let reason = reason.unwrap_or(StopReason::Requested);
+        let node = self.id.get();
         match &reason {
-            StopReason::Requested => info!(target: "quorate::node", "the node stops"),
+            StopReason::Requested => info!(target: "quorate::node", node, "the node stops"),
             StopReason::StorageFailed { .. }
             | StopReason::Violation(_)
             | StopReason::ApplyPanicked { .. }
+            | StopReason::ThreadPanicked { .. }
             | StopReason::Undecodable { .. } => {
-                error!(target: "quorate::node", %reason, "the node stops");
+                error!(target: "quorate::node", node, %reason, "the node stops");
             }
         }
         reason
@@ -110,7 +119,9 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
     /// Waits until something happened or the driver wants to be called, then takes what there is.
     async fn wait(&mut self, batch: &mut Batch<S>) {
         let timeout = until(self.driver.next_timeout());
-        let takes_asks = self.driver.accepts_proposals() && self.driver.accepts_reads();
+        let takes_asks = self.driver.accepts_proposals()
+            && self.driver.accepts_reads()
+            && self.waiting_reads.load(Ordering::Relaxed) < MAX_WAITING_READS;
         tokio::select! {
             // The disk and the peers first: they are what others wait for.
             biased;
@@ -131,6 +142,10 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
             }
             () = tokio::time::sleep(timeout) => {}
         }
+        // Looked at in every turn, so that a flood of anything else cannot keep the node from
+        // stopping: the queue of a node whose every handle is gone may never be read again.
+        let is_abandoned = self.asks.is_closed() && self.asks.is_empty();
+        batch.is_shutdown |= is_abandoned || *self.shutdown.borrow();
         fill(&mut batch.completions, || self.completions.try_recv().ok());
         fill(&mut batch.inbox, || self.inbox.try_recv().ok());
         if takes_asks {
@@ -165,6 +180,7 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
                 let _ = self.apply.send(apply::Request::Apply { entries, waiters });
             }
             Output::Read(read) => {
+                self.waiting_reads.fetch_add(1, Ordering::Relaxed);
                 let _ = self.apply.send(apply::Request::Read(read));
             }
             Output::ProposeFailed { waiter, error } => {
@@ -174,9 +190,10 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
             Output::Leadership(leadership) => {
                 info!(
                     target: "quorate::node",
+                    node = self.id.get(),
                     role = ?leadership.role,
                     term = leadership.term.get(),
-                    leader = leadership.leader.map(quorate_core::NodeId::get),
+                    leader = leadership.leader.map(NodeId::get),
                     ready = leadership.ready,
                     "leadership",
                 );

@@ -1,10 +1,6 @@
 //! A cluster of real nodes in one process: real threads and runtimes, an in-process network and
 //! disks in memory. For tests of what the shell adds to the driver.
 
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of the support"
-)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -90,10 +86,6 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) async fn start() -> Self {
-        Self::start_with(|_| {}).await
-    }
-
     pub(crate) async fn start_with(tune: fn(&mut NodeConfig)) -> Self {
         let mut cluster = Self {
             hub: Hub::new(),
