@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::command::Step;
 use crate::failure::{Failure, Result};
+use crate::repo;
 
 /// What a script returns when the machine lacks something it needs.
 const SKIPPED: i32 = 77;
@@ -15,8 +16,7 @@ const SKIPPED: i32 = 77;
 pub(crate) fn run(root: &Path, names: &[String]) -> Result<()> {
     let scripts = scripts(root, names)?;
     Step::cargo("build", "build --release -p quorate-kv").run(root)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |folder| root.join(folder));
+    let target = repo::target(root);
     let server = target.join("release").join("quorate-kv");
     let mut failed = Vec::new();
     for script in scripts {

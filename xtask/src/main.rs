@@ -19,8 +19,9 @@ use crate::failure::{Failure, Result};
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  check [--quick]          the whole gate, as CI runs it; --quick leaves out simulator,
-                           demo and end-to-end checks
+  check [--quick | --after-tests]
+                           the whole gate; --quick leaves out simulator, demo and
+                           end-to-end checks, --after-tests what `cargo test` does
   tidy                     house rules that no compiler checks
   supply                   licences, sources and banned crates of all dependencies
   scenarios                which scenario is tested where, and which is not

@@ -43,6 +43,12 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
+/// Where cargo builds.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |folder| root.join(folder))
+}
+
 /// Every text file under `root`, sorted by path.
 pub(crate) fn files(root: &Path) -> Result<Vec<File>> {
     let mut paths = Vec::new();

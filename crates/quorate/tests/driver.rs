@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use quorate::{ForwardOutcome, Input, PeerMessage, ProposeError, ReadError, RoleName, StopCause};
-use quorate_core::{Incarnation, Refusal};
+use quorate_core::{Incarnation, Refusal, Violation};
 use world::{Outcome, World, node_id};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -235,6 +235,49 @@ fn a_repeated_forward_is_appended_once() {
         .extend([forward(1), forward(2), forward(1), forward(2)]);
     world.settle();
     assert_eq!(last(&world.nodes[&leader]), before.plus(2));
+}
+
+/// An answer to an earlier life of this node is about another batch of the same number.
+#[test]
+fn an_answer_to_an_earlier_life_decides_nothing() {
+    let mut world = World::new();
+    let leader = world.elect();
+    let follower = world.follower_of(leader);
+    world.cut.insert((follower, leader));
+    world.propose(follower, 1);
+    world.settle();
+    let node = world.nodes.get_mut(&follower).unwrap();
+    let stale = |request| Input::Peer {
+        from: node_id(leader),
+        message: PeerMessage::ForwardReply {
+            request,
+            asker: Incarnation::new(77),
+            outcome: ForwardOutcome::Refused(Refusal::NotLeader { leader: None }),
+        },
+    };
+    node.inputs.extend([stale(0), stale(1)]);
+    world.settle();
+    assert_eq!(world.outcome(1), None, "the batch may still be appended");
+}
+
+/// Scenario G03
+#[test]
+fn a_failed_write_stops_the_node_and_answers_everybody() {
+    let mut world = World::new();
+    let leader = world.elect();
+    let node = world.nodes.get_mut(&leader).unwrap();
+    node.disk_hangs = true;
+    world.propose(leader, 1);
+    world.settle();
+    let node = world.nodes.get_mut(&leader).unwrap();
+    node.inputs.push(Input::StorageFailed);
+    world.settle();
+    let cause = StopCause::Violation(Violation::StorageFailed);
+    assert_eq!(world.nodes[&leader].stopped, Some(cause));
+    assert_eq!(
+        world.outcome(1),
+        Some(&Outcome::Failed(ProposeError::Stopped))
+    );
 }
 
 /// Scenario E04

@@ -14,6 +14,7 @@ use self::floor::Floor;
 use self::machine::Load;
 use crate::command::Step;
 use crate::failure::{Failure, Result};
+use crate::repo;
 
 /// Clean rounds wanted; the verdict is their median.
 const ROUNDS: usize = 7;
@@ -35,8 +36,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         return Err(Failure::new("usage: cargo xtask bench quick"));
     }
     Step::cargo("build", "build --release -p quorate-kv").run(root)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |folder| root.join(folder));
+    let target = repo::target(root);
     let folder = target.join("bench");
     let mut floor = Floor::in_folder(&folder)?;
     let cluster = Cluster::start(&target.join("release").join("quorate-kv"), &folder)?;

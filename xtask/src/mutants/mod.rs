@@ -36,7 +36,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         println!("{} mutants", mutants.len());
         return Ok(());
     }
-    let folder = root.join("target").join("mutants");
+    let folder = repo::target(root).join("mutants");
     let scratch = Scratch::of(root, &folder)?;
     let results = Results::at(
         &folder.join("results"),
