@@ -32,6 +32,8 @@ macro_rules! counts {
 counts! {
     /// Happenings of the world: arrivals, wake-ups, ends of syncs, faults, requests.
     events: "events",
+    /// Virtual time, in milliseconds.
+    virtual_ms: "virtual milliseconds",
     /// Steps of engines.
     steps: "engine steps",
     /// Entries committed by a leader for the first time.

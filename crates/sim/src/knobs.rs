@@ -67,6 +67,8 @@ pub(crate) struct NetworkKnobs {
     pub(crate) loss_ppm: u64,
     /// Messages that arrive twice.
     pub(crate) duplicate_ppm: u64,
+    /// Longest travel time of a second copy: long enough to arrive in another age.
+    pub(crate) echo_max: u64,
     /// Messages of one link arrive in the order in which they were sent.
     pub(crate) in_order: bool,
     /// Mean time from one cut to the next; `None`: never.
@@ -117,6 +119,9 @@ pub(crate) struct ProcessKnobs {
     pub(crate) skew_ppm: u64,
     /// Longest time that applying a batch takes.
     pub(crate) apply_max: u64,
+    /// Each start of a node draws anew whether it asks for pre-votes, as while a cluster is
+    /// reconfigured node by node (scenario A07).
+    pub(crate) mixed_pre_vote: bool,
     /// The state machine keeps its own state on disk (scenario D20).
     pub(crate) durable_machine: bool,
 }
@@ -163,10 +168,10 @@ impl Knobs {
         let host = choices.pick(&[HostMode::Serial, HostMode::Overlapping], Site::Knob);
         let engine = engine(choices);
         let client = ClientKnobs {
-            propose_every: choices.log_between(MILLI, 100 * MILLI, Site::Knob),
+            propose_every: choices.log_between(2 * MILLI, 400 * MILLI, Site::Knob),
             batch_max: choices.log_between(1, 32, Site::Knob),
             command_max: choices.log_between(8, 2 * engine.max_entry_bytes, Site::Knob),
-            read_every: choices.log_between(2 * MILLI, 200 * MILLI, Site::Knob),
+            read_every: choices.log_between(5 * MILLI, 400 * MILLI, Site::Knob),
         };
         Self {
             voters,
@@ -259,6 +264,7 @@ fn network(choices: &mut Choices) -> NetworkKnobs {
         tail_max: choices.log_between(20 * MILLI, 3 * SECOND, Site::Knob),
         loss_ppm: rate(choices, 100, 200_000),
         duplicate_ppm: rate(choices, 100, 200_000),
+        echo_max: choices.log_between(10 * MILLI, 20 * SECOND, Site::Knob),
         in_order: choices.chance(500_000, Site::Knob),
         cut_every: interval(choices, 300 * MILLI, 10 * SECOND),
         cut_for: choices.log_between(100 * MILLI, 5 * SECOND, Site::Knob),
@@ -268,13 +274,13 @@ fn network(choices: &mut Choices) -> NetworkKnobs {
 
 /// Settings of the disks.
 fn disk(choices: &mut Choices) -> DiskKnobs {
-    let sync_min = choices.log_between(20 * MICRO, 5 * MILLI, Site::Knob);
+    let sync_min = choices.log_between(20 * MICRO, 10 * MILLI, Site::Knob);
     DiskKnobs {
         sync_min,
         sync_max: sync_min * choices.between(1, 8, Site::Knob),
         stall_ppm: rate(choices, 100, 20_000),
         stall_max: choices.log_between(20 * MILLI, 2 * SECOND, Site::Knob),
-        failure_ppm: rate(choices, 10, 2_000) * choices.choose(2, Site::Knob),
+        failure_ppm: rate(choices, 20, 5_000),
         lump_ppm: rate(choices, 1_000, 900_000),
         load_max: choices.log_between(20 * MICRO, 50 * MILLI, Site::Knob),
         load_failure_ppm: rate(choices, 1_000, 500_000),
@@ -292,6 +298,7 @@ fn process(choices: &mut Choices) -> ProcessKnobs {
         jitter_max: rate(choices, 10, 20_000) * MICRO,
         skew_ppm: rate(choices, 10, 50_000),
         apply_max: choices.log_between(10 * MICRO, 100 * MILLI, Site::Knob),
+        mixed_pre_vote: choices.chance(200_000, Site::Knob),
         durable_machine: choices.chance(300_000, Site::Knob),
     }
 }

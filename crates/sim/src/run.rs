@@ -57,6 +57,7 @@ pub fn run(seed: u64, options: Options) -> Outcome {
             })
         }
     };
+    world.note_time();
     let mut digest = world.digest;
     digest.fold(world.choices.digest().value());
     Outcome {

@@ -11,6 +11,7 @@ use quorate_core::NodeId;
 
 pub(crate) mod acked_never_lost;
 pub(crate) mod bounded_memory;
+pub(crate) mod check_quorum;
 pub(crate) mod commit_current_term;
 pub(crate) mod commit_ledger;
 pub(crate) mod commit_monotonic;
@@ -24,11 +25,13 @@ pub(crate) mod log_matching;
 pub(crate) mod log_terms;
 pub(crate) mod match_truth;
 pub(crate) mod one_outcome;
+pub(crate) mod pause;
 pub(crate) mod persist_before_send;
 pub(crate) mod pre_vote;
 pub(crate) mod read_fresh;
 pub(crate) mod real_time_order;
 pub(crate) mod state_machine_safety;
+pub(crate) mod stickiness;
 pub(crate) mod term_monotonic;
 pub(crate) mod vote_once;
 pub(crate) mod vote_up_to_date;
@@ -48,6 +51,12 @@ pub enum Property {
     TermMonotonic,
     /// A campaign follows pre-votes of a majority; a pre-vote changes nothing (scenario A04).
     PreVote,
+    /// A leader that hears no majority leads no more (scenario A09).
+    CheckQuorum,
+    /// A late tick never makes a follower campaign.
+    PauseForgiven,
+    /// Whoever heard a leader lately gives no vote (scenarios A11, E10).
+    LeaderStickiness,
     /// A leader never removes or rewrites entries [Raft 5.3].
     LeaderAppendOnly,
     /// Equal index and term mean equal logs up to there [Raft 5.3].

@@ -8,23 +8,36 @@ use quorate_core::{
 };
 
 use super::World;
-use super::node::Batch;
-use crate::check::{Check, LifeId, Property, bounded_memory, broken, pre_vote, vote_up_to_date};
+use super::node::{Batch, Glimpse};
+use crate::check::{
+    Check, LifeId, Property, bounded_memory, broken, pause, pre_vote, stickiness, vote_up_to_date,
+};
 use crate::digest::token;
 
 /// What of an event checkers need to know. The event itself is gone once the engine has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cause {
     /// A candidate asks for a vote.
-    Vote { from: NodeId, last: EntryId },
+    Vote {
+        from: NodeId,
+        term: Term,
+        last: EntryId,
+        transfer: bool,
+    },
     /// Somebody asks for a pre-vote.
-    PreVote,
+    PreVote { from: NodeId },
+    /// A leader of `term` speaks.
+    Append { term: Term },
     /// Somebody promises a vote.
     Promise { from: NodeId, campaign: Term },
     /// A client proposes.
     Propose(Batch),
     /// A client reads.
     Read(ReadId),
+    /// A follower answers an append of term `asked`.
+    Answer { from: NodeId, asked: Term },
+    /// Time has passed.
+    Tick,
     /// Anything else.
     Other,
 }
@@ -40,8 +53,8 @@ impl Cause {
                 largest: commands.iter().map(|c| c.len() as u64).max().unwrap_or(0),
             }),
             Event::Read { read } => Self::Read(*read),
-            Event::Tick { .. }
-            | Event::Persisted(_)
+            Event::Tick { .. } => Self::Tick,
+            Event::Persisted(_)
             | Event::StorageFailed
             | Event::Loaded { .. }
             | Event::Applied(_) => Self::Other,
@@ -50,11 +63,18 @@ impl Cause {
 
     const fn of_message(message: &Message) -> Self {
         match &message.body {
-            Body::Vote { last, .. } => Self::Vote {
+            Body::Vote { last, transfer } => Self::Vote {
                 from: message.from,
+                term: message.term,
                 last: *last,
+                transfer: *transfer,
             },
-            Body::PreVote { .. } => Self::PreVote,
+            Body::PreVote { .. } => Self::PreVote { from: message.from },
+            Body::AppendReply { asked, .. } => Self::Answer {
+                from: message.from,
+                asked: *asked,
+            },
+            Body::Append { .. } => Self::Append { term: message.term },
             Body::PreVoteReply {
                 campaign,
                 granted: true,
@@ -64,8 +84,6 @@ impl Cause {
             },
             Body::PreVoteReply { granted: false, .. }
             | Body::VoteReply { .. }
-            | Body::Append { .. }
-            | Body::AppendReply { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => Self::Other,
         }
@@ -92,7 +110,12 @@ impl World {
                     .reads
                     .asked(life.id, read, self.checks.ledger.last());
             }
-            Cause::Vote { .. } | Cause::PreVote | Cause::Other => {}
+            Cause::Vote { .. }
+            | Cause::PreVote { .. }
+            | Cause::Append { .. }
+            | Cause::Answer { .. }
+            | Cause::Tick
+            | Cause::Other => {}
         }
     }
 
@@ -101,28 +124,81 @@ impl World {
         &mut self,
         id: LifeId,
         cause: Cause,
+        before: Glimpse,
         actions: &[Action],
     ) -> Check {
         let grants = |to: NodeId| actions.iter().any(|action| is_grant(action, to));
         match cause {
-            Cause::Vote { from, last } if grants(from) => {
+            Cause::Vote {
+                from,
+                term,
+                last,
+                transfer,
+            } => {
+                let Some(life) = self.nodes[id.node].life.as_deref() else {
+                    return Ok(());
+                };
+                let is_granted = grants(from);
+                if is_granted {
+                    vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
+                }
+                // A vote that was given before may be told again at any time.
+                let is_new = is_granted && self.checks.votes.of(id.node, term) != Some(from);
+                let moves_term = life.glimpse.term > before.term;
+                if (is_new || moves_term) && !transfer {
+                    self.observe_yielding(id, from, before)?;
+                }
+            }
+            Cause::PreVote { from } => {
+                let saves = |action: &Action| matches!(action, Action::SaveHardState { .. });
+                pre_vote::answered(id.node, actions.iter().any(saves))?;
+                if grants(from) {
+                    self.observe_yielding(id, from, before)?;
+                }
+            }
+            Cause::Answer { from, asked } => {
+                if let Some(life) = self.life(id).filter(|life| life.glimpse.term == asked) {
+                    life.answered.insert(from, life.ticked);
+                }
+            }
+            Cause::Append { term } => {
+                if let Some(life) = self.life(id).filter(|life| life.glimpse.term == term) {
+                    life.heard_leader = life.ticked;
+                }
+            }
+            Cause::Tick => {
+                let silence = self.knobs.engine.election_timeout_min;
                 let Some(life) = self.life(id) else {
                     return Ok(());
                 };
-                vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
+                let is_late = pause::is_late(life.due, life.ticked, silence);
+                let is_first = !std::mem::replace(&mut life.was_late, is_late);
+                if is_late && is_first {
+                    let late = life.ticked.since(life.due);
+                    pause::ticked_late(id.node, late, before.role, life.glimpse.role)?;
+                }
             }
-            Cause::PreVote => {
-                let saves = |action: &Action| matches!(action, Action::SaveHardState { .. });
-                pre_vote::answered(id.node, actions.iter().any(saves))?;
-            }
-            Cause::Vote { .. }
-            | Cause::Promise { .. }
-            | Cause::Propose(_)
-            | Cause::Read(_)
-            | Cause::Other => {}
+            Cause::Promise { .. } | Cause::Propose(_) | Cause::Read(_) | Cause::Other => {}
         }
         self.observe_outcomes(id, actions)?;
         self.checks.outcomes.step_ends()
+    }
+
+    /// A vote, or the promise of one, is given for the first time, or the term of a candidate is
+    /// adopted.
+    fn observe_yielding(&mut self, id: LifeId, candidate: NodeId, before: Glimpse) -> Check {
+        let silence = self.knobs.engine.election_timeout_min;
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        // Whoever leads hears a leader all the time; one that gave up owes itself nothing.
+        let leads = before.role == RoleName::Leader;
+        let heard = if leads {
+            life.ticked
+        } else {
+            life.heard_leader
+        };
+        stickiness::yields(id, candidate, heard, life.ticked, silence)
     }
 
     /// The outcomes of requests that a step tells.
@@ -213,6 +289,12 @@ impl World {
             (Request::Proposal(_), Refusal::Overloaded | Refusal::TimedOut)
             | (Request::Read(_), _) => true,
         };
+        if self.is_settled {
+            return broken(
+                Property::Liveness,
+                format_args!("{id} refuses {request:?} in a calm world: {reason:?}"),
+            );
+        }
         if is_true {
             return Ok(());
         }
@@ -223,12 +305,15 @@ impl World {
     }
 }
 
-/// Whether an action grants `candidate` a vote.
+/// Whether an action grants `candidate` a vote, or promises one.
 fn is_grant(action: &Action, candidate: NodeId) -> bool {
     matches!(
         action,
         Action::Send { message, .. } if message.to == candidate
-            && matches!(message.body, Body::VoteReply { granted: true, .. })
+            && matches!(
+                message.body,
+                Body::VoteReply { granted: true, .. } | Body::PreVoteReply { granted: true, .. }
+            )
     )
 }
 

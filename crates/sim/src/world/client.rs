@@ -2,7 +2,7 @@
 //! committed entries into the machine, and what clients are told in the end.
 
 use bytes::Bytes;
-use quorate_core::{Entries, EntryId, Event, LogIndex, NodeId, ReadId, Refusal, Request, RoleName};
+use quorate_core::{Entries, EntryId, Event, LogIndex, NodeId, ReadId, Request, RoleName};
 
 use super::node::Proposed;
 use super::{Happening, World};
@@ -251,7 +251,7 @@ impl World {
     }
 
     /// The engine refused a request.
-    pub(super) fn refused(&mut self, id: LifeId, request: Request, reason: Refusal) -> Check {
+    pub(super) fn refused(&mut self, id: LifeId, request: Request) {
         match request {
             Request::Proposal(_) => self.counts.proposals_refused += 1,
             Request::Read(read) => {
@@ -259,12 +259,5 @@ impl World {
                 self.checks.reads.refused(id, read);
             }
         }
-        if self.is_settled {
-            return broken(
-                Property::Liveness,
-                format_args!("{id} refuses {request:?} in a calm world: {reason:?}"),
-            );
-        }
-        Ok(())
     }
 }

@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Runs a host until it has nothing to do: first the actions of the last step, then what the
-    /// disk has confirmed to a serial host, then inputs, each after a tick.
+    /// disk has said, then inputs, each after a tick.
     pub(super) fn pump(&mut self, node: NodeId) -> Check {
         let is_serial = self.knobs.host == HostMode::Serial;
         let now = self.now;
@@ -71,6 +71,11 @@ impl World {
                 self.perform(node, action)?;
                 continue;
             }
+            if life.writes.has_failed && !life.writes.failure_is_told {
+                life.writes.failure_is_told = true;
+                self.step(node, Event::StorageFailed)?;
+                continue;
+            }
             if is_serial && life.writes.told < life.writes.durable {
                 life.writes.told = life.writes.durable;
                 let confirmed = Event::Persisted(life.writes.durable);
@@ -78,8 +83,12 @@ impl World {
                 continue;
             }
             let local = life.clock.read(now);
-            let is_due = local >= life.engine.next_timeout().at;
-            if local > life.ticked && (is_due || !life.inbox.is_empty()) {
+            let due = life.engine.next_timeout().at;
+            if local > life.ticked && (local >= due || !life.inbox.is_empty()) {
+                if local.since(life.ticked) > self.knobs.engine.election_timeout_min / 4 {
+                    life.counts_from = local;
+                }
+                life.due = due;
                 life.ticked = local;
                 self.step(node, Event::Tick { now: local })?;
             } else if let Some(event) = life.inbox.pop_front() {
@@ -179,6 +188,7 @@ impl World {
                 };
                 life.loads.push_back((life.writes.issued, load, wanted));
                 bounded_memory::loads(node, life.open_loads, self.knobs.nodes(), from)?;
+                self.observe_load(id, from, to)?;
                 self.start_loads(id);
                 Ok(())
             }
@@ -195,7 +205,10 @@ impl World {
             Action::Apply { entries } => self.hand_over(id, entries),
             Action::Proposed { proposal: _, first } => self.proposed(id, first),
             Action::ReadReady { read, index } => self.read_ready(id, read, index),
-            Action::Refused { request, reason } => self.refused(id, request, reason),
+            Action::Refused { request, .. } => {
+                self.refused(id, request);
+                Ok(())
+            }
             Action::RoleChanged { .. } => Ok(()),
             Action::Fatal(Fatal::StorageFailed) if life.writes.has_failed => self.crash(node),
             Action::Fatal(fatal) => {
@@ -255,7 +268,6 @@ impl World {
             // the engine hears of it before anything else.
             life.writes.has_failed = true;
             life.actions.clear();
-            life.inbox.push_front(Event::StorageFailed);
             self.counts.storage_failures += 1;
             return self.pump(id.node);
         }

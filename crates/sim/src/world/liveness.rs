@@ -17,6 +17,10 @@ const PATIENCE_ELECTIONS: u64 = 20;
 /// round trip, one load, one sync and one apply with nothing pipelined.
 const PATIENCE_PER_ENTRY: u64 = 8 * MILLI;
 
+/// Time in which a write is applied everywhere by a cluster that does nothing else: four messages,
+/// two syncs, a load and an apply, twice over.
+const PROMPT: u64 = 10 * MILLI;
+
 impl World {
     /// Ends all faults and demands recovery.
     pub(super) fn settle(&mut self) -> Check {
@@ -37,6 +41,11 @@ impl World {
             self.read(node)?;
             self.wait("a fresh read", |world| world.counts.reads > before)?;
         }
+        self.wait("equal logs and no work left", Self::is_at_rest)?;
+        // Scenario B13: nobody waits for a heartbeat to learn of the last write.
+        let prompt = self.write_at(leader)?;
+        let what = "a prompt write applied everywhere";
+        self.wait_for(PROMPT, what, |world| world.has_applied(prompt))?;
         self.wait("equal logs and no work left", Self::is_at_rest)?;
         self.check_storm()?;
         if self.settled_leader() != Some((leader, term)) {
@@ -80,7 +89,12 @@ impl World {
 
     /// Lets things happen until `is_reached`, within the patience of a calm world.
     fn wait(&mut self, what: &str, is_reached: impl Fn(&Self) -> bool) -> Check {
-        let deadline = self.now + self.patience();
+        self.wait_for(self.patience(), what, is_reached)
+    }
+
+    /// Lets things happen until `is_reached`, within `patience` nanoseconds.
+    fn wait_for(&mut self, patience: u64, what: &str, is_reached: impl Fn(&Self) -> bool) -> Check {
+        let deadline = self.now + patience;
         while !is_reached(self) {
             if self.now > deadline {
                 return broken(

@@ -1,28 +1,30 @@
 //! A world: some nodes, their disks, the network between them, and one future of happenings under
-//! one seed. This file holds its state, the main loop, and the start and end of a node's life.
-//! What a host does with its engine is in `host.rs`, what checkers are told in `observe.rs`.
+//! one seed. This file holds its state and the main loop. Where a node's life starts and ends is in
+//! `lifetime.rs`, what its host does with the engine in `host.rs`, what checkers are told in
+//! `observe.rs` and `cause.rs`.
 
-use quorate_core::{Engine, HardState, Incarnation, LoadId, LogIndex, Membership, Message, NodeId};
+use quorate_core::{LoadId, LogIndex, Message, NodeId};
 
 use crate::check::{Check, Checks, LifeId, Property, broken};
-use crate::choice::{Choices, Site};
+use crate::choice::Choices;
 use crate::counts::Counts;
 use crate::describe;
 use crate::digest::Digest;
-use crate::knobs::Knobs;
+use crate::knobs::{Knobs, MILLI};
 use crate::roster::{Roster, ids};
 use crate::trace::Trace;
 
 use network::Network;
+use node::Life;
 pub(crate) use node::Node;
-use node::{ApplyQueue, Clock, Glimpse, Life, Waiting};
 use queue::Agenda;
-use storage::{Stable, Wanted, Write, WriteQueue};
+use storage::{Stable, Wanted};
 
 mod cause;
 mod client;
 mod faults;
 mod host;
+mod lifetime;
 mod liveness;
 mod network;
 mod node;
@@ -137,6 +139,11 @@ impl World {
         self.settle()
     }
 
+    /// Counts the time that has passed.
+    pub(crate) const fn note_time(&mut self) {
+        self.counts.virtual_ms = self.now / MILLI;
+    }
+
     /// Lets the next thing happen.
     fn happen(&mut self) -> Check {
         let Some((at, happening)) = self.agenda.pop() else {
@@ -206,134 +213,4 @@ impl World {
             .as_deref_mut()
             .filter(|life| life.id == id)
     }
-
-    /// Starts a node with what is on its disk, unless it runs already.
-    fn start(&mut self, node: NodeId) -> Check {
-        if self.nodes[node].life.is_some() {
-            return Ok(());
-        }
-        let host = &mut self.nodes[node];
-        host.starts += 1;
-        let id = LifeId {
-            node,
-            number: host.starts,
-        };
-        let choices = &mut self.choices;
-        let clock = draw_clock(self.knobs.process.skew_ppm, choices);
-        let incarnation = Incarnation::new(choices.choose(u64::MAX - 1, Site::Incarnation) + 1);
-        let mut config = self.knobs.engine.clone();
-        config.id = node;
-        config.seed = choices.choose(u64::MAX, Site::EngineSeed);
-        let Ok(config) = config.validate() else {
-            unreachable!("drawn settings are valid")
-        };
-        let voters = self.knobs.voters;
-        let learners = ids(self.knobs.nodes()).filter(|node| node.get() > voters);
-        let founders = Membership::new(ids(voters), learners);
-        let local = clock.read(self.now);
-        let stable = &self.stables[node];
-        let engine = if host.starts == 1 {
-            Engine::new(config, incarnation, founders, local)
-        } else {
-            self.counts.restarts += 1;
-            let recovered = stable.recovered(host.machine);
-            match Engine::recover(config, incarnation, founders, local, recovered) {
-                Ok(engine) => engine,
-                Err(error) => {
-                    return broken(
-                        Property::NoFatal,
-                        format_args!("{id} cannot start: {error}"),
-                    );
-                }
-            }
-        };
-        let applied = host.machine;
-        let life = Life {
-            id,
-            incarnation,
-            glimpse: Glimpse::from(&engine.status()),
-            engine,
-            clock,
-            ticked: local,
-            wake_at: u64::MAX,
-            wake_for: u64::MAX,
-            is_paused: false,
-            is_blocked: false,
-            inbox: std::collections::VecDeque::new(),
-            actions: std::collections::VecDeque::new(),
-            dies_after: None,
-            writes: WriteQueue::default(),
-            held: Vec::new(),
-            loads: std::collections::VecDeque::new(),
-            open_loads: 0,
-            log: stable.shape().clone(),
-            elected_at: LogIndex::NONE,
-            apply: ApplyQueue {
-                handed: applied,
-                applied,
-                told: applied,
-                ..ApplyQueue::default()
-            },
-            clients: Waiting::default(),
-        };
-        host.life = Some(Box::new(life));
-        self.checks.terms.starts(node);
-        self.pump(node)
-    }
-
-    /// Ends the life of a node. A prefix of its unsynced writes reaches the disk: the disk
-    /// performs them in order, and nobody knows how far it came.
-    fn crash(&mut self, node: NodeId) -> Check {
-        let Some(life) = self.nodes[node].life.take() else {
-            return Ok(());
-        };
-        self.counts.crashes += 1;
-        let pending = life.writes.pending() as u64;
-        let kept = self.choices.between(0, pending, Site::Survivors);
-        self.counts.lost_writes += pending - kept;
-        if self.knobs.process.durable_machine {
-            self.nodes[node].machine = life.apply.applied;
-        }
-        let id = life.id;
-        self.note(|| format!("{id} crashes; {kept} of {pending} unsynced writes survive"));
-        for write in life.writes.survivors(kept as usize) {
-            self.persist(node, &write)?;
-        }
-        self.checks.outcomes.life_ends(id);
-        self.checks.reads.life_ends(id);
-        let down = self
-            .choices
-            .between(0, self.knobs.process.down_max, Site::Crash);
-        self.agenda.push(self.now + down, Happening::Start(node));
-        Ok(())
-    }
-
-    /// A write is on stable storage now.
-    fn persist(&mut self, node: NodeId, write: &Write) -> Check {
-        self.stables[node].perform(write);
-        match write {
-            Write::Hard(HardState {
-                term,
-                vote: Some(candidate),
-                ..
-            }) => {
-                self.checks.votes.voted(node, *term, *candidate)?;
-            }
-            Write::Hard(_) | Write::Append(_) => {}
-        }
-        if let Write::Hard(state) = write {
-            self.checks.terms.saved(node, state)?;
-        }
-        Ok(())
-    }
-}
-
-/// A clock that started at any time and is off by at most `skew_ppm`.
-fn draw_clock(skew_ppm: u64, choices: &mut Choices) -> Clock {
-    let offset = choices.choose(1 << 50, Site::Clock);
-    let rate = match skew_ppm {
-        0 => 1_000_000,
-        skew => choices.between(1_000_000 - skew, 1_000_000 + skew, Site::Clock),
-    };
-    Clock { offset, rate }
 }

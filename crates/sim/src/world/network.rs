@@ -60,8 +60,9 @@ impl Network {
             link.newest_arrival = arrival;
         }
         if choices.chance(knobs.duplicate_ppm, Site::Duplicate) {
-            // The second copy keeps no order: it stands for a retransmission by the host.
-            return Passage::Twice(arrival, now + travel(knobs, choices));
+            // The second copy keeps no order, and may arrive when everything has changed.
+            let echo = choices.log_between(knobs.delay_min, knobs.echo_max, Site::Delay);
+            return Passage::Twice(arrival, now + echo);
         }
         Passage::Once(arrival)
     }

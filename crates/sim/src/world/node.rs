@@ -77,8 +77,20 @@ pub(crate) struct Node {
 pub(crate) struct Life {
     pub(crate) id: LifeId,
     pub(crate) incarnation: Incarnation,
+    /// Whether it asks for pre-votes.
+    pub(crate) pre_vote: bool,
     pub(crate) engine: Engine,
     pub(crate) clock: Clock,
+    /// When it last heard the leader of its term, or started, on its own clock.
+    pub(crate) heard_leader: Time,
+    /// When each peer last answered this leader in its term, on its own clock.
+    pub(crate) answered: BTreeMap<NodeId, Time>,
+    /// A leader counts silence from here at the earliest: its election, or the end of a pause.
+    pub(crate) counts_from: Time,
+    /// The last tick was wanted at this time.
+    pub(crate) due: Time,
+    /// The tick before it was late, too.
+    pub(crate) was_late: bool,
     /// The time of the last tick.
     pub(crate) ticked: Time,
     /// When the next wake-up comes, in nanoseconds of the world.
@@ -159,7 +171,66 @@ pub(crate) struct Proposed {
     pub(crate) after: LogIndex,
 }
 
+/// What a life starts with, besides its engine and its log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Birth {
+    pub(crate) id: LifeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) pre_vote: bool,
+    pub(crate) clock: Clock,
+    /// On its own clock.
+    pub(crate) started: Time,
+    /// What the state machine has applied already.
+    pub(crate) applied: LogIndex,
+}
+
 impl Life {
+    /// A life that begins with this engine, on a disk with this log.
+    pub(crate) fn new(birth: Birth, engine: Engine, log: Shape) -> Self {
+        let Birth {
+            id,
+            incarnation,
+            pre_vote,
+            clock,
+            started,
+            applied,
+        } = birth;
+        Self {
+            id,
+            incarnation,
+            pre_vote,
+            glimpse: Glimpse::from(&engine.status()),
+            engine,
+            clock,
+            heard_leader: started,
+            answered: BTreeMap::new(),
+            counts_from: started,
+            due: started,
+            was_late: false,
+            ticked: started,
+            wake_at: u64::MAX,
+            wake_for: u64::MAX,
+            is_paused: false,
+            is_blocked: false,
+            inbox: VecDeque::new(),
+            actions: VecDeque::new(),
+            dies_after: None,
+            writes: WriteQueue::default(),
+            held: Vec::new(),
+            loads: VecDeque::new(),
+            open_loads: 0,
+            log,
+            elected_at: LogIndex::NONE,
+            apply: ApplyQueue {
+                handed: applied,
+                applied,
+                told: applied,
+                ..ApplyQueue::default()
+            },
+            clients: Waiting::default(),
+        }
+    }
+
     /// Whether inputs have to wait.
     pub(crate) const fn is_stalled(&self) -> bool {
         self.is_paused || self.is_blocked

@@ -1,7 +1,9 @@
 //! What checkers are told after a step: what the engine shows and what it wants written; and of
 //! each message, when it leaves. How a step answers what caused it is in `cause.rs`.
 
-use quorate_core::{Action, Body, Entries, EntryId, Message, NodeId, RoleName, Term};
+use quorate_core::{
+    Action, Body, Entries, EntryId, LogIndex, Message, NodeId, RoleName, Term, Time,
+};
 
 use super::World;
 use super::cause::Cause;
@@ -9,10 +11,11 @@ use super::node::Glimpse;
 use super::storage::Stable;
 use crate::check::match_truth::Belief;
 use crate::check::{
-    Check, LifeId, Property, bounded_memory, broken, commit_current_term, commit_monotonic,
-    commit_quorum, committed_truncation, election_quorum, leader_append_only, leader_completeness,
-    log_terms, match_truth,
+    Check, LifeId, Property, bounded_memory, broken, check_quorum, commit_current_term,
+    commit_monotonic, commit_quorum, committed_truncation, election_quorum, leader_append_only,
+    leader_completeness, log_terms, match_truth,
 };
+use crate::roster::ids;
 use crate::shape::Shape;
 
 impl World {
@@ -30,12 +33,13 @@ impl World {
             .fold(after.term.get() ^ (after.role as u64) << 62 ^ node.get() << 48);
         self.digest
             .fold(after.last.get() ^ after.commit.get() << 24 ^ (actions.len() as u64) << 48);
-        self.observe_decision(id, cause, actions)?;
+        self.observe_decision(id, cause, before, actions)?;
         self.observe_actions(id, before, after, actions)?;
         self.checks.terms.shows(node, after.term)?;
         self.observe_role(id, before, after)?;
         self.observe_commit(id, before, after)?;
         if after.role == RoleName::Leader {
+            self.observe_quorum(id)?;
             for peer in &status.peers {
                 bounded_memory::awaits(node, peer.inflight, &self.knobs.engine)?;
                 let belief = Belief {
@@ -131,7 +135,8 @@ impl World {
             || (after.role == RoleName::Leader && before.term != after.term);
         if campaigns {
             self.counts.campaigns += 1;
-            if self.knobs.engine.pre_vote {
+            let asks = self.life(id).is_some_and(|life| life.pre_vote);
+            if asks {
                 self.checks.pre_votes.campaigns(id, after.term)?;
             }
         }
@@ -147,7 +152,40 @@ impl World {
             return Ok(());
         };
         life.elected_at = before.last;
+        life.answered.clear();
+        life.counts_from = life.ticked;
         leader_completeness::elected(id.node, after.term, &life.log, &self.checks.ledger)
+    }
+
+    /// Only what is on disk can be loaded from there.
+    pub(super) fn observe_load(&self, id: LifeId, from: LogIndex, to: EntryId) -> Check {
+        let found = self.stables[id.node].shape().mark(to.index);
+        if from <= to.index && found.is_some_and(|mark| mark.term == to.term) {
+            return Ok(());
+        }
+        broken(
+            Property::StatusTruth,
+            format_args!("{id} wants {from} up to {to} loaded, which is not on its disk"),
+        )
+    }
+
+    /// A leader goes on leading: it must have heard a majority lately.
+    fn observe_quorum(&self, id: LifeId) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let config = &self.knobs.engine;
+        // It notices at its next wake-up, which a heartbeat is at the latest.
+        let limit = config.election_timeout_max + config.heartbeat_interval;
+        let is_lately = |at: Time| life.ticked.since(at) <= limit;
+        if is_lately(life.counts_from) {
+            return Ok(());
+        }
+        let voters = self.knobs.voters;
+        let others = ids(voters).filter(|voter| *voter != id.node);
+        let heard =
+            others.filter(|voter| life.answered.get(voter).is_some_and(|at| is_lately(*at)));
+        check_quorum::leads(id.node, heard.count() as u64 + 1, voters, limit)
     }
 
     /// The commit index moved, or stayed.

@@ -107,6 +107,8 @@ pub(crate) struct WriteQueue {
     syncing: usize,
     /// A sync failed: nothing is written any more.
     pub(crate) has_failed: bool,
+    /// The engine was told so.
+    pub(crate) failure_is_told: bool,
     /// The newest write that was asked for.
     pub(crate) issued: WriteId,
     /// Every write up to here is durable.

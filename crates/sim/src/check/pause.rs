@@ -1,0 +1,64 @@
+//! PauseForgiven: a tick that comes late says nothing of the others, whose messages may be waiting
+//! in the queues of the process that slept; it never makes a follower campaign by itself. Only
+//! where ticks are late one after the other does time count: such a host is slow, not paused.
+
+use std::time::Duration;
+
+use quorate_core::{NodeId, RoleName, Time};
+
+use super::{Check, Property, broken};
+
+/// Whether a tick at `now`, wanted at `due`, is late enough to speak of a pause.
+pub(crate) fn is_late(due: Time, now: Time, silence: Duration) -> bool {
+    now > due.after(silence / 4)
+}
+
+/// A tick that came `late` by so much, the first late one in a row, took `node` from role
+/// `before` to `after`.
+pub(crate) fn ticked_late(
+    node: NodeId,
+    late: Duration,
+    before: RoleName,
+    after: RoleName,
+) -> Check {
+    let campaigns = matches!(after, RoleName::PreCandidate | RoleName::Candidate);
+    if campaigns && before == RoleName::Follower {
+        return broken(
+            Property::PauseForgiven,
+            format_args!("{node} campaigns at a tick that came {late:?} late"),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{must_fire, n};
+
+    #[test]
+    fn fires_when_a_late_tick_starts_a_campaign() {
+        let ticked =
+            |before, after| super::ticked_late(n(1), Duration::from_millis(90), before, after);
+        let (follower, asks) = (RoleName::Follower, RoleName::PreCandidate);
+        assert!(ticked(follower, follower).is_ok());
+        assert!(ticked(asks, asks).is_ok(), "it campaigned before");
+        must_fire(Property::PauseForgiven, ticked(follower, asks));
+        must_fire(
+            Property::PauseForgiven,
+            ticked(follower, RoleName::Candidate),
+        );
+    }
+
+    #[test]
+    fn a_tick_is_late_after_a_quarter_of_the_shortest_election_timeout() {
+        let late_at = |now| {
+            super::is_late(
+                Time::from_nanos(100),
+                Time::from_nanos(now),
+                Duration::from_nanos(40),
+            )
+        };
+        assert!(!late_at(110) && late_at(111));
+    }
+}

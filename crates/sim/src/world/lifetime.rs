@@ -1,0 +1,134 @@
+//! The start and the end of a node's life, and what of its writes survives. What a life holds is
+//! in `node.rs`.
+
+use quorate_core::{Engine, HardState, Incarnation, Membership, NodeId, Time, ValidConfig};
+
+use super::node::{Birth, Clock, Life};
+use super::storage::Write;
+use super::{Happening, World};
+use crate::check::{Check, LifeId, Property, Violation};
+use crate::choice::{Choices, Site};
+use crate::roster::ids;
+
+impl World {
+    /// Starts a node with what is on its disk, unless it runs already.
+    pub(super) fn start(&mut self, node: NodeId) -> Check {
+        if self.nodes[node].life.is_some() {
+            return Ok(());
+        }
+        self.nodes[node].starts += 1;
+        let host = &self.nodes[node];
+        let (number, applied) = (host.starts, host.machine);
+        let id = LifeId { node, number };
+        let clock = draw_clock(self.knobs.process.skew_ppm, &mut self.choices);
+        let started = clock.read(self.now);
+        let incarnation = self.choices.choose(u64::MAX - 1, Site::Incarnation) + 1;
+        let incarnation = Incarnation::new(incarnation);
+        let config = self.draw_config(node);
+        let pre_vote = config.pre_vote;
+        let engine = self.start_engine(id, config, incarnation, started)?;
+        let birth = Birth {
+            id,
+            incarnation,
+            pre_vote,
+            clock,
+            started,
+            applied,
+        };
+        let log = self.stables[node].shape().clone();
+        self.nodes[node].life = Some(Box::new(Life::new(birth, engine, log)));
+        self.checks.terms.starts(node);
+        self.pump(node)
+    }
+
+    /// Settings for the next life of `node`.
+    fn draw_config(&mut self, node: NodeId) -> ValidConfig {
+        let mut config = self.knobs.engine.clone();
+        config.id = node;
+        config.seed = self.choices.choose(u64::MAX, Site::EngineSeed);
+        if self.knobs.process.mixed_pre_vote {
+            config.pre_vote = self.choices.chance(500_000, Site::Knob);
+        }
+        let Ok(config) = config.validate() else {
+            unreachable!("drawn settings are valid")
+        };
+        config
+    }
+
+    fn start_engine(
+        &mut self,
+        id: LifeId,
+        config: ValidConfig,
+        incarnation: Incarnation,
+        now: Time,
+    ) -> Result<Engine, Violation> {
+        let voters = self.knobs.voters;
+        let learners = ids(self.knobs.nodes()).filter(|node| node.get() > voters);
+        let founders = Membership::new(ids(voters), learners);
+        if id.number == 1 {
+            return Ok(Engine::new(config, incarnation, founders, now));
+        }
+        self.counts.restarts += 1;
+        let recovered = self.stables[id.node].recovered(self.nodes[id.node].machine);
+        Engine::recover(config, incarnation, founders, now, recovered).map_err(|error| Violation {
+            property: Property::NoFatal,
+            facts: format!("{id} cannot start: {error}"),
+        })
+    }
+
+    /// Ends the life of a node. A prefix of its unsynced writes reaches the disk: the disk
+    /// performs them in order, and nobody knows how far it came.
+    pub(super) fn crash(&mut self, node: NodeId) -> Check {
+        let Some(life) = self.nodes[node].life.take() else {
+            return Ok(());
+        };
+        self.counts.crashes += 1;
+        let pending = life.writes.pending() as u64;
+        let kept = self.choices.between(0, pending, Site::Survivors);
+        self.counts.lost_writes += pending - kept;
+        if self.knobs.process.durable_machine {
+            self.nodes[node].machine = life.apply.applied;
+        }
+        let id = life.id;
+        self.note(|| format!("{id} crashes; {kept} of {pending} unsynced writes survive"));
+        for write in life.writes.survivors(kept as usize) {
+            self.persist(node, &write)?;
+        }
+        self.checks.outcomes.life_ends(id);
+        self.checks.reads.life_ends(id);
+        let down = self
+            .choices
+            .between(0, self.knobs.process.down_max, Site::Crash);
+        self.agenda.push(self.now + down, Happening::Start(node));
+        Ok(())
+    }
+
+    /// A write is on stable storage now.
+    pub(super) fn persist(&mut self, node: NodeId, write: &Write) -> Check {
+        self.stables[node].perform(write);
+        match write {
+            Write::Hard(HardState {
+                term,
+                vote: Some(candidate),
+                ..
+            }) => {
+                self.checks.votes.voted(node, *term, *candidate)?;
+            }
+            Write::Hard(_) | Write::Append(_) => {}
+        }
+        if let Write::Hard(state) = write {
+            self.checks.terms.saved(node, state)?;
+        }
+        Ok(())
+    }
+}
+
+/// A clock that started at any time and is off by at most `skew_ppm`.
+fn draw_clock(skew_ppm: u64, choices: &mut Choices) -> Clock {
+    let offset = choices.choose(1 << 50, Site::Clock);
+    let rate = match skew_ppm {
+        0 => 1_000_000,
+        skew => choices.between(1_000_000 - skew, 1_000_000 + skew, Site::Clock),
+    };
+    Clock { offset, rate }
+}
