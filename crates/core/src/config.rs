@@ -33,11 +33,11 @@ pub struct Config {
     pub max_append_bytes: u64,
     /// Unanswered appends to one peer, at most. Default 256.
     pub max_inflight_messages: usize,
-    /// Bytes in unanswered appends to one peer, at most (but always one message).
+    /// Bytes in unanswered appends to one peer; exceeded by one message at most.
     /// Default 16 MiB.
     pub max_inflight_bytes: u64,
-    /// Bytes of entries appended by this leader and not yet committed, at most (but always one
-    /// batch). Default 64 MiB.
+    /// Bytes of entries appended by this leader and not yet committed; exceeded by one batch at
+    /// most. Default 64 MiB.
     pub max_uncommitted_bytes: u64,
     /// Bytes of entries handed over and not yet applied; exceeded by one entry at most.
     /// Default 16 MiB.

@@ -87,7 +87,7 @@ struct Campaign {
 #[derive(Debug)]
 struct Leadership {
     peers: Vec<Progress>,
-    /// The first entry of the term. Nothing is known to be committed before it is (E01).
+    /// The first entry of the term. Nothing is known to be committed before it is (scenario E01).
     first: LogIndex,
     round: Round,
     reads: LeaderReads,

@@ -98,7 +98,7 @@ pub enum AppendOutcome {
     Matched(LogIndex),
     /// The entry before the first one is missing or has another term.
     Conflict {
-        /// The `prev` index that was refused, so that a late refusal is recognised (B08).
+        /// The `prev` index that was refused, so that a late refusal is recognised (scenario B08).
         refused: LogIndex,
         /// The newest entry of the follower that may still match: the leader continues below
         /// it, skipping whole terms [Raft 5.3].

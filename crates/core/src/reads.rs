@@ -24,7 +24,7 @@ pub(crate) struct LeaderReads {
     before_own_commit: Vec<Reader>,
     /// Waiting for the next round, each with the commit index at its arrival.
     next: Vec<(Reader, LogIndex)>,
-    /// Waiting for answers to this round, which was first sent after they had arrived (E02).
+    /// Waiting for answers to this round, first sent after they had arrived (scenario E02).
     asked: Option<(Round, Vec<(Reader, LogIndex)>)>,
 }
 

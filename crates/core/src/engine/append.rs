@@ -24,7 +24,7 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
-        // Before the logs are compared: even a leader whose log conflicts is the leader (A17).
+        // Before the logs are compared: also one whose log conflicts leads (scenario A17).
         self.follow(from);
         if let Some(violation) = self.contradicts_commit(from, prev, entries) {
             return self.stop(violation);

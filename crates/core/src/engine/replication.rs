@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// An append without entries. It starts at what the peer has confirmed, so that no honest
-    /// peer can refuse it (scenario B08), and its commit index is within the peer's log (B06).
+    /// peer can refuse it, and its commit index is within the peer's log (scenarios B06, B08).
     fn send_heartbeat(&mut self, position: usize) {
         let commit = self.commit;
         let Role::Leader(leadership) = &mut self.role else {

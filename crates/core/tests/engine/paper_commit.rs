@@ -170,7 +170,7 @@ fn a_follower_applies_nothing_before_it_is_durable_there() {
     assert_eq!(applies(&bench.persist()), [1]);
 }
 
-/// A slow state machine is handed a bounded amount; replication goes on meanwhile (H04).
+/// A slow state machine is handed a bounded amount; replication goes on meanwhile (scenario H04).
 #[test]
 fn no_more_is_handed_over_than_the_limit_until_progress_is_reported() {
     let past = node_of(3)

@@ -176,7 +176,7 @@ fn a_led_follower_refuses_a_candidate_without_adopting_its_term() {
 fn a_follower_that_was_just_led_refuses_its_vote_in_a_term_it_has_already_adopted() {
     let mut bench = node_of(3).with_log(&[1]).unled();
     let _ = bench.receive(2, 1, heartbeat(id(1, 1), 0));
-    // A late refusal moves it to term 5 without a vote (A07).
+    // A late refusal moves it to term 5 without a vote (scenario A07).
     let _ = bench.receive(3, 5, pre_vote_reply(2, false));
     let _ = bench.persist();
     let actions = bench.receive(3, 5, vote_request(id(1, 1)));

@@ -354,7 +354,7 @@ fn waiting_reads_are_bounded_at_leader_and_follower() {
     }
 }
 
-/// Memory is bounded also where indexes are known and apply is slow (E15).
+/// Memory is bounded also where indexes are known and apply is slow (scenario E15).
 #[test]
 fn reads_that_wait_for_a_slow_state_machine_are_bounded() {
     let mut bench = node_of(3).with_log(&[1]).start();

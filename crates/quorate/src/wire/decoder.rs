@@ -53,7 +53,7 @@ impl Decoder {
         &mut self.buffer
     }
 
-    /// The next complete frame, with all its fields, for [`decode`](super::decode). It shares
+    /// The next complete frame, with all its fields, for [`decode`](super::decode()). It shares
     /// the memory that was read into.
     ///
     /// # Errors

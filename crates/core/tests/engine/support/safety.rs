@@ -184,7 +184,7 @@ impl Safety {
     }
 
     /// A read ends: with an index (nothing committed before it was asked is missed, and all of it
-    /// is applied) or with a refusal. Exactly once (E14).
+    /// is applied) or with a refusal. Exactly once (scenario E14).
     pub(crate) fn on_read_end(&mut self, node: &Node, read: ReadId, index: Option<LogIndex>) {
         let bound = self.reads.remove(&(node.id, node.life, read));
         let bound = bound.unwrap_or_else(|| panic!("{read} of {} ended twice", node.id));
