@@ -72,10 +72,16 @@ impl Results {
 fn written(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Killed {
-            killer: Killer { name, seed, events },
+            killer:
+                Killer {
+                    name,
+                    seed,
+                    events,
+                    replay,
+                },
             seconds,
         } => {
-            format!("killed\t{name}\t{seed}\t{events}\t{seconds}")
+            format!("killed\t{name}\t{seed}\t{events}\t{seconds}\t{replay}")
         }
         Outcome::Survived { tried } => format!("survived\t{tried}"),
         Outcome::NotBuilt { log } => format!("not-built\t{log}"),
@@ -83,13 +89,14 @@ fn written(outcome: &Outcome) -> String {
 }
 
 fn read(text: &str) -> Option<Outcome> {
-    let fields: Vec<&str> = text.trim_end().split('\t').collect();
+    let fields: Vec<&str> = text.trim_end_matches('\n').split('\t').collect();
     match fields.as_slice() {
-        ["killed", name, seed, events, seconds] => Some(Outcome::Killed {
+        ["killed", name, seed, events, seconds, replay] => Some(Outcome::Killed {
             killer: Killer {
                 name: (*name).to_owned(),
                 seed: (*seed).to_owned(),
                 events: (*events).to_owned(),
+                replay: (*replay).to_owned(),
             },
             seconds: seconds.parse().ok()?,
         }),
@@ -113,6 +120,7 @@ mod tests {
             name: "A".into(),
             seed: "7".into(),
             events: "-".into(),
+            replay: "cargo run -- replay --seed 7".into(),
         };
         for outcome in [
             Outcome::Killed {

@@ -144,6 +144,8 @@ pub(super) struct Killer {
     pub(super) name: String,
     pub(super) seed: String,
     pub(super) events: String,
+    /// The command that shows it again in the harmed copy; empty for a test, whose name says it.
+    pub(super) replay: String,
 }
 
 /// How a trial ended.
@@ -163,7 +165,13 @@ impl Outcome {
     pub(super) fn columns(&self) -> String {
         match self {
             Self::Killed {
-                killer: Killer { name, seed, events },
+                killer:
+                    Killer {
+                        name,
+                        seed,
+                        events,
+                        replay: _,
+                    },
                 seconds,
             } => {
                 format!("{seed:>5} {events:>8} {seconds:>5.1} s  {name}")
@@ -178,7 +186,11 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Killed { killer, seconds } => {
-                write!(f, "killed by {} in {seconds:.1} s", killer.name)
+                write!(f, "killed by {} in {seconds:.1} s", killer.name)?;
+                if !killer.replay.is_empty() {
+                    write!(f, "; replay: {}", killer.replay)?;
+                }
+                Ok(())
             }
             Self::Survived { tried } => write!(f, "survived {tried}"),
             Self::NotBuilt { log } => write!(f, "does not build, see {log}"),
@@ -199,6 +211,7 @@ fn violation(output: &str) -> Option<Killer> {
         name: name.trim_end_matches(':').to_owned(),
         seed: value_of(replay, "--seed"),
         events: value_of(replay, "--stop-at"),
+        replay: replay.trim().to_owned(),
     })
 }
 
@@ -218,6 +231,7 @@ fn failed_test(output: &str) -> Option<Killer> {
         name: name.to_owned(),
         seed: "-".to_owned(),
         events: "-".to_owned(),
+        replay: String::new(),
     })
 }
 
