@@ -279,6 +279,12 @@ impl Engine {
             .is_some_and(|first| self.applies.applied() >= first)
     }
 
+    /// What was counted since the start.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
     /// What the engine says of itself.
     #[must_use]
     pub fn status(&self) -> Status {

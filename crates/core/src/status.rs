@@ -57,6 +57,10 @@ pub struct Counters {
     pub elections_won: u64,
     /// Leaderships given up, for whatever reason.
     pub step_downs: u64,
+    /// Of these, because no majority answered.
+    pub quorum_losses: u64,
+    /// Of these, because the leader's own disk did not answer.
+    pub storage_stalls: u64,
     /// Ticks that came late enough to count as a pause of the process.
     pub pauses: u64,
     /// Messages dropped because they were for or from another life, or made no sense.

@@ -108,6 +108,8 @@ impl Replica for StoreNode {
                 ("campaigns", engine.counters.campaigns),
                 ("elections_won", engine.counters.elections_won),
                 ("step_downs", engine.counters.step_downs),
+                ("quorum_losses", engine.counters.quorum_losses),
+                ("storage_stalls", engine.counters.storage_stalls),
             ]);
         }
         replica.counters = counters;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
-    Engine, Event, Incarnation, Membership, NodeId, ProposalId, ReadId, RecoverError, Recovered,
-    Refusal, RoleName, Status, Time, ValidConfig, Violation,
+    Counters, Engine, Event, Incarnation, LogIndex, Membership, NodeId, ProposalId, ReadId,
+    RecoverError, Recovered, Refusal, RoleName, Status, Time, ValidConfig, Violation,
 };
 use quorate_log::{DirectoryId, Identity};
 
@@ -94,7 +94,9 @@ pub struct Driver<W, R> {
     /// appended twice.
     last_forwards: BTreeMap<NodeId, (Incarnation, u64)>,
     leadership: Leadership,
-    handed: quorate_core::LogIndex,
+    /// The engine's counts at the end of the last leadership.
+    engine_counters: Counters,
+    handed: LogIndex,
     now: Time,
     counters: DriverCounters,
     outputs: Vec<Output<W, R>>,
@@ -146,6 +148,7 @@ impl<W, R> Driver<W, R> {
                 leader: None,
                 ready: false,
             },
+            engine_counters: Counters::default(),
             handed: recovered.applied,
             now,
             counters: DriverCounters::default(),

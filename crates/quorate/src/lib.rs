@@ -15,6 +15,7 @@
 //! | target | level | event | fields |
 //! |---|---|---|---|
 //! | `quorate::node` | info | leadership | `node`, `role`, `term`, `leader`, `ready` |
+//! | | warn | this node no longer leads | `node`, `term`, `cause` |
 //! | | info | the cluster is born | `node` |
 //! | | error | this directory is empty, the cluster is not | `node`, `directory`, `by`, `known` |
 //! | | error | a founder's directory was replaced | `node`, `founder` |

@@ -146,6 +146,8 @@ fn a_leader_whose_disk_hangs_is_replaced() {
         RoleName::Leader,
         "it cannot finish its own writes"
     );
+    let counters = world.nodes[&leader].driver.status().unwrap().counters;
+    assert_eq!((counters.storage_stalls, counters.quorum_losses), (1, 0));
     let next = world.elect();
     world.propose(next, 2);
     world.run(SECOND);
@@ -175,6 +177,8 @@ fn a_deposed_leader_answers_that_the_outcome_is_unknown() {
     );
     let refused = Outcome::ReadFailed(ReadError::NotLeader { leader: None });
     assert_eq!(world.outcome(2), Some(&refused));
+    let counters = world.nodes[&leader].driver.status().unwrap().counters;
+    assert_eq!((counters.storage_stalls, counters.quorum_losses), (0, 1));
     let next = world.elect();
     world.propose(next, 3);
     world.cut.clear();

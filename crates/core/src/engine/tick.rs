@@ -71,9 +71,13 @@ impl Engine {
 
     fn tick_leader(&mut self) {
         let is_past = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
-        if is_past(self.quorum_lost_at()) || is_past(self.storage_stalled_at()) {
-            self.step_down();
-            return;
+        if is_past(self.quorum_lost_at()) {
+            self.counters.quorum_losses += 1;
+            return self.step_down();
+        }
+        if is_past(self.storage_stalled_at()) {
+            self.counters.storage_stalls += 1;
+            return self.step_down();
         }
         let Role::Leader(leadership) = &mut self.role else {
             return;

@@ -1,7 +1,8 @@
 //! What the driver makes of each of the engine's actions, and how waiters are told.
 
-use quorate_core::{Action, Entries, Message, Refusal, Request, RoleName};
+use quorate_core::{Action, Engine, Entries, Message, Refusal, Request, RoleName};
 use quorate_log::Write;
+use tracing::warn;
 
 use super::{Driver, Leadership, Output, StopCause};
 use crate::{PeerMessage, ProposeError, ReadError};
@@ -89,6 +90,9 @@ impl<W, R> Driver<W, R> {
     fn on_role_changed(&mut self, leadership: Leadership) {
         let same_leader =
             self.leadership.leader == leadership.leader && self.leadership.term == leadership.term;
+        if self.leadership.role == RoleName::Leader && leadership.role != RoleName::Leader {
+            self.log_end_of_leadership(leadership);
+        }
         self.leadership = leadership;
         self.outputs.push(Output::Leadership(leadership));
         if !same_leader {
@@ -97,14 +101,33 @@ impl<W, R> Driver<W, R> {
         }
     }
 
+    /// An operator who sees elections has to know what ended the leadership before.
+    fn log_end_of_leadership(&mut self, next: Leadership) {
+        let Some(now) = self.engine.as_ref().map(Engine::counters) else {
+            return;
+        };
+        let cause = if now.quorum_losses > self.engine_counters.quorum_losses {
+            "no majority answered"
+        } else if now.storage_stalls > self.engine_counters.storage_stalls {
+            "its own disk does not answer"
+        } else {
+            "another node has a newer term"
+        };
+        self.engine_counters = now;
+        warn!(
+            target: "quorate::node",
+            node = self.config.engine.id.get(),
+            term = next.term.get(),
+            cause,
+            "this node no longer leads",
+        );
+    }
+
     /// Tells when a leader has applied what it took over (scenario B23).
     pub(super) fn announce_leadership(&mut self) {
         if self.leadership.role == RoleName::Leader
             && !self.leadership.ready
-            && self
-                .engine
-                .as_ref()
-                .is_some_and(quorate_core::Engine::is_ready)
+            && self.engine.as_ref().is_some_and(Engine::is_ready)
         {
             self.leadership.ready = true;
             self.outputs.push(Output::Leadership(self.leadership));
