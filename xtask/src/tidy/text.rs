@@ -13,8 +13,7 @@ const LEFTOVERS: [&str; 4] = [
 ];
 
 /// Folders that exist on one machine only.
-const MACHINE_FOLDERS: [&str; 5] = [
-    concat!("/wo", "rk/"),
+const MACHINE_FOLDERS: [&str; 4] = [
     concat!("/ro", "ot/"),
     concat!("/ho", "me/"),
     concat!("/Use", "rs/"),
@@ -58,7 +57,7 @@ pub(crate) fn no_absolute_paths(file: &File) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether `line` holds `folder` at the start of a path: `a/work/` is a relative path.
+/// Whether `line` holds `folder` at the start of a path, and not inside a relative one.
 fn names(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line.get(..at).and_then(|before| before.chars().next_back());
