@@ -22,6 +22,8 @@ const ROUNDS: usize = 7;
 const ROUNDS_MAX: usize = 21;
 /// Writes in a round of one client.
 const WRITES: usize = 300;
+/// Turns that the floor and the writes take in a round.
+const TURNS: usize = 10;
 const CLIENTS: usize = 256;
 /// Writes in a round of many clients.
 const WRITES_OF_MANY: usize = 20_000;
@@ -85,9 +87,14 @@ fn latency_round(cluster: &Cluster, floor: &mut Floor) -> Result<(String, Load, 
     // The first writes pay for page faults that no later one sees.
     client::write_latencies(&mut connection, WRITES / 10)?;
     let before = Load::now(&cluster.pids())?;
-    let sync = floor.sync_of_three()?;
-    let trip = floor.round_trip()?;
-    let write = median(client::write_latencies(&mut connection, WRITES)?);
+    let (mut syncs, mut trips, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+    // In short turns, so that the disk's and the scheduler's moods come over all three alike.
+    for _ in 0..TURNS {
+        syncs.extend(floor.sync_of_three()?);
+        trips.extend(floor.round_trip()?);
+        writes.extend(client::write_latencies(&mut connection, WRITES / TURNS)?);
+    }
+    let (sync, trip, write) = (median(syncs), median(trips), median(writes));
     let load = Load::now(&cluster.pids())?.since(&before);
     let ratio = write.as_secs_f64() / (sync + 2 * trip).as_secs_f64();
     let line = format!(
