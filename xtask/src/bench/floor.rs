@@ -21,10 +21,6 @@ const TRIPS: usize = 30;
 /// About what a small append and its answer take on the wire.
 const MESSAGE: usize = 128;
 
-/// Between two samples, about as long as a thread of a node sleeps between two writes of one
-/// client. Without it the floor would be that of a busy loop, in which nobody ever has to be woken.
-const PAUSE: Duration = Duration::from_micros(300);
-
 /// Three files of zeros, and a connection to an echo.
 pub(super) struct Floor {
     files: [File; 3],
@@ -90,7 +86,6 @@ impl Floor {
         let mut times = Vec::with_capacity(TRIPS);
         let mut message = [7; MESSAGE];
         for _ in 0..TRIPS {
-            thread::sleep(PAUSE);
             let start = Instant::now();
             self.echo
                 .write_all(&message)
@@ -105,7 +100,6 @@ impl Floor {
 fn overwrite_and_sync(file: &File, first: u64, start: &Barrier) -> std::io::Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(SYNCS);
     for turn in 0..SYNCS as u64 {
-        thread::sleep(PAUSE);
         start.wait();
         let began = Instant::now();
         let offset = (first + turn) % SECTORS * SECTOR as u64;
