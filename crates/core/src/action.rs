@@ -2,8 +2,8 @@
 //! every host at compile time. The order of the actions of a step is laid down in `outbox.rs`.
 
 use crate::{
-    Entries, EntryId, HardState, LoadId, LogIndex, Message, NodeId, ProposalId, ReadId, Term,
-    WriteId,
+    ChangeId, ChangeRefusal, Entries, EntryId, HardState, LoadId, LogIndex, Membership, Message,
+    NodeId, ProposalId, ReadId, SnapshotMeta, Term, TransferId, WriteId,
 };
 
 /// An effect, to be performed by the host.
@@ -52,6 +52,46 @@ pub enum Action {
         /// Never empty; starts at most one above the last index of the log.
         entries: Entries,
     },
+    /// Make the received snapshot the node's own, in one atomic step that is durable when it is
+    /// reported. A barrier, like [`Action::SaveHardState`].
+    InstallSnapshot {
+        /// Place in the order of writes.
+        write: WriteId,
+        /// Which snapshot; received before.
+        snapshot: SnapshotMeta,
+        /// The log does not continue the snapshot: once that is durable, drop all of the log, so
+        /// that the next entry is the one behind the snapshot. Otherwise the log stays.
+        discard_log: bool,
+    },
+    /// Replace the state machine by the durable snapshot, in order with [`Action::Apply`].
+    /// Reported by [`Event::Applied`](crate::Event::Applied) of its index.
+    RestoreSnapshot {
+        /// Which snapshot.
+        snapshot: SnapshotMeta,
+    },
+    /// Entries up to this one are no longer needed: a durable snapshot holds their effect. The
+    /// host may keep some longer, and must give them up oldest first.
+    PurgeLog {
+        /// The last entry that may go.
+        through: EntryId,
+    },
+    /// A snapshot is due: capture the state machine as of what it has applied, write it, and
+    /// answer with [`Event::SnapshotTaken`](crate::Event::SnapshotTaken) or
+    /// [`Event::SnapshotFailed`](crate::Event::SnapshotFailed). It is not asked again before.
+    SnapshotDue,
+    /// Get the bytes of this snapshot from that node, on a connection of their own, and report
+    /// what comes of it. Asking again for the same snapshot names another source for the rest.
+    ReceiveSnapshot {
+        /// The leader that offered it.
+        from: NodeId,
+        /// Which snapshot.
+        snapshot: SnapshotMeta,
+    },
+    /// This snapshot, whole or in part, is not needed any more.
+    DropSnapshot {
+        /// Which snapshot.
+        snapshot: SnapshotMeta,
+    },
     /// Hand committed entries to the state machine, in order. Each is locally durable; each is
     /// handed over exactly once per incarnation.
     Apply {
@@ -66,6 +106,36 @@ pub enum Action {
         /// Where its first command stands.
         first: EntryId,
     },
+    /// The change of the membership was appended, whole: of `AddVoter` it is the promotion. It is
+    /// in force, and not yet committed: that is so when an entry of this term at this index is
+    /// applied.
+    MembershipAppended {
+        /// Which change.
+        change: ChangeId,
+        /// Where it stands.
+        entry: EntryId,
+    },
+    /// Another membership is in force: appended, taken back with the entry that held it, or
+    /// installed with a snapshot. Connections follow it.
+    MembershipChanged {
+        /// The index of its entry; `NONE` for the founders.
+        index: LogIndex,
+        /// The membership.
+        membership: Membership,
+    },
+    /// This node is no longer a member, as one that is has said. It does not campaign any more;
+    /// if it is added again, it hears of that from the leader.
+    Removed {
+        /// The index of the membership that does not list it.
+        index: LogIndex,
+    },
+    /// Leadership has left this node for the target's campaign.
+    HandedOver {
+        /// Which transfer.
+        transfer: TransferId,
+        /// Who was told to campaign.
+        target: NodeId,
+    },
     /// The read may be served once everything up to `index` is applied; every `Apply` up to
     /// there has been given before.
     ReadReady {
@@ -74,7 +144,7 @@ pub enum Action {
         /// What the read must at least see.
         index: LogIndex,
     },
-    /// A proposal or read was refused, with nothing done: it is safe to ask again.
+    /// A request was refused, with nothing done: it is safe to ask again.
     Refused {
         /// What was refused.
         request: Request,
@@ -111,9 +181,14 @@ pub enum Request {
     Proposal(ProposalId),
     /// A read.
     Read(ReadId),
+    /// A change of the membership.
+    Change(ChangeId),
+    /// A transfer of leadership.
+    Transfer(TransferId),
 }
 
-/// Why a request was refused. In every case nothing was appended.
+/// Why a request was refused. In every case nothing was appended, but that a change that adds a
+/// voter may have made it a learner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This node does not lead, or no longer does.
@@ -128,8 +203,42 @@ pub enum Refusal {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// The leader did not answer in time.
+    /// The leader did not answer in time, or the target of a transfer did not win in time.
     TimedOut,
+    /// Leadership is being handed over: ask the next leader.
+    HandingOver,
+    /// The disk of this leader has no room.
+    NoRoom,
+    /// The membership is not changed.
+    Change(ChangeRefusal),
+    /// Leadership is not transferred.
+    Transfer(TransferRefusal),
+}
+
+/// Why leadership is not transferred (scenario F07).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransferRefusal {
+    /// Another transfer is under way.
+    #[error("another transfer is under way")]
+    InFlight,
+    /// This node leads already.
+    #[error("the target leads already")]
+    Itself,
+    /// The target is no member.
+    #[error("the target is not a member")]
+    UnknownNode,
+    /// The target is a learner.
+    #[error("the target is a learner")]
+    Learner,
+    /// The target may have lost entries that it acknowledged.
+    #[error("the target may have lost entries")]
+    Suspect,
+    /// The target lags too far, or was not heard lately (scenario F04).
+    #[error("the target lags too far behind")]
+    TooFarBehind,
+    /// No other voter is prepared to lead.
+    #[error("no other voter is prepared to lead")]
+    NoTarget,
 }
 
 /// The role of a node, without its state.
@@ -165,6 +274,16 @@ pub enum Violation {
         /// What this node has committed.
         committed: EntryId,
         /// What the leader says stands there.
+        offered: EntryId,
+        /// The leader.
+        leader: NodeId,
+    },
+    /// A leader offered a snapshot that contradicts a committed entry.
+    #[error("{leader} offered a snapshot up to {offered} where {committed} is committed")]
+    SnapshotConflict {
+        /// What this node has committed.
+        committed: EntryId,
+        /// The last entry of the snapshot.
         offered: EntryId,
         /// The leader.
         leader: NodeId,

@@ -61,6 +61,19 @@ impl Applies {
         self.unapplied.push(last.index, entries.size_bytes());
     }
 
+    /// The state machine is replaced by a snapshot of everything up to `index`, which lies
+    /// beyond all that was handed over.
+    pub(crate) fn restore(&mut self, index: LogIndex) {
+        debug_assert!(
+            index > self.handed,
+            "a snapshot never takes a state machine back"
+        );
+        self.handed = index;
+        self.unapplied.push(index, 0);
+        self.loaded = Entries::empty();
+        self.loading = None;
+    }
+
     /// The state machine says that it has applied up to `index`. It cannot have applied what it
     /// was not given.
     pub(crate) fn applied_through(&mut self, index: LogIndex) {

@@ -27,6 +27,30 @@ pub struct Config {
     /// Ask for pre-votes before a campaign, so that a node that was cut off does not depose a
     /// leader when it returns [Thesis 9.6]. Default on.
     pub pre_vote: bool,
+    /// How soon this node campaigns, compared with others. Default [`Priority::Normal`].
+    pub priority: Priority,
+    /// How long a leader may serve reads on the strength of a majority's answer, counted from
+    /// when it asked [Thesis 6.4.1]; `None` for a round of questions per read. Default `None`.
+    /// Safe only while no clock of the cluster gains more than `clock_drift` on another within
+    /// one election timeout.
+    pub lease: Option<Duration>,
+    /// See `lease`. Default 10 ms.
+    pub clock_drift: Duration,
+    /// Refuse a change of the membership after which no majority of the voters would be within
+    /// reach (scenario C11). Default on; off to remove nodes that cannot be reached one by one.
+    pub require_reachable_quorum: bool,
+    /// A snapshot is due when so many bytes were applied since the last; `None` for never.
+    /// Default 64 MiB.
+    pub snapshot_bytes: Option<u64>,
+    /// A snapshot is due when so many entries were applied since the last; `None` for never.
+    /// Default `None`.
+    pub snapshot_entries: Option<u64>,
+    /// Entries kept behind a snapshot, for peers that lag a little. Default 10,000.
+    pub trailing_entries: u64,
+    /// Bytes of log kept for a peer while it receives a snapshot, beyond what is kept anyway
+    /// (scenario D12). Of entries from before this start only the number is known; they count
+    /// nothing. Default 256 MiB.
+    pub max_retained_bytes: u64,
     /// The payload of one command, at most. Default 8 MiB.
     pub max_entry_bytes: u64,
     /// Entries in one message, at most (but always one entry). Default 1 MiB.
@@ -59,6 +83,14 @@ impl Config {
             election_timeout_max: Duration::from_millis(500),
             storage_patience: Duration::from_secs(2),
             pre_vote: true,
+            priority: Priority::Normal,
+            lease: None,
+            clock_drift: Duration::from_millis(10),
+            require_reachable_quorum: true,
+            snapshot_bytes: Some(64 * MIB),
+            snapshot_entries: None,
+            trailing_entries: 10_000,
+            max_retained_bytes: 256 * MIB,
             max_entry_bytes: 8 * MIB,
             max_append_bytes: MIB,
             max_inflight_messages: 256,
@@ -92,7 +124,22 @@ impl Config {
         if self.election_timeout_max <= self.election_timeout_min {
             return Err(ConfigError::NoElectionSpread);
         }
+        if let Some(lease) = self.lease {
+            // Counted from when the question left, a lease must end before any voter may give
+            // its vote away again, even on the fastest clock, and though a host may be a
+            // heartbeat late with a tick; otherwise two leaders serve reads (scenario E08).
+            let margin = self.clock_drift.saturating_add(self.heartbeat_interval);
+            let longest = self.election_timeout_min.saturating_sub(margin);
+            if lease.is_zero() || lease > longest {
+                return Err(ConfigError::LeaseTooLong { lease, longest });
+            }
+        }
         for (field, value) in [
+            ("snapshot_bytes", self.snapshot_bytes.unwrap_or(u64::MAX)),
+            (
+                "snapshot_entries",
+                self.snapshot_entries.unwrap_or(u64::MAX),
+            ),
             ("max_entry_bytes", self.max_entry_bytes),
             ("max_append_bytes", self.max_append_bytes),
             ("max_inflight_messages", self.max_inflight_messages as u64),
@@ -107,6 +154,19 @@ impl Config {
         }
         Ok(ValidConfig(self))
     }
+}
+
+/// How soon a node campaigns when nobody leads. Only a preference: the node that holds
+/// everything and is heard first still wins, and no timeout is ever below the shortest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// After the others: its timeouts lie beyond the longest of theirs.
+    Low,
+    /// Somewhere between the shortest and the longest timeout.
+    #[default]
+    Normal,
+    /// Before most others: its timeouts lie in the lower half of the range.
+    High,
 }
 
 /// Settings that passed [`Config::validate`]; the only ones an engine accepts.
@@ -134,6 +194,14 @@ pub enum ConfigError {
     /// The minimum election timeout is under two heartbeat intervals.
     #[error("election_timeout_min must be at least twice heartbeat_interval")]
     ElectionBelowHeartbeat,
+    /// The lease could outlive the silence that voters owe the leader.
+    #[error("a lease of {lease:?} is not safe; it must be above zero and at most {longest:?}")]
+    LeaseTooLong {
+        /// The lease asked for.
+        lease: Duration,
+        /// The longest that is safe with these timeouts.
+        longest: Duration,
+    },
     /// The election timeout has no range to be drawn from.
     #[error("election_timeout_max must be above election_timeout_min")]
     NoElectionSpread,
@@ -163,6 +231,24 @@ mod tests {
         let mut fixed = config();
         fixed.election_timeout_max = fixed.election_timeout_min;
         assert_eq!(fixed.validate().unwrap_err(), ConfigError::NoElectionSpread);
+    }
+
+    /// Scenario E08
+    #[test]
+    fn a_lease_that_could_outlive_the_voters_silence_is_refused() {
+        let mut lease = config();
+        lease.lease = Some(Duration::from_millis(190));
+        assert!(
+            lease.clone().validate().is_ok(),
+            "250 less a heartbeat of 50 and 10 of drift"
+        );
+        lease.lease = Some(Duration::from_millis(191));
+        assert!(matches!(
+            lease.clone().validate(),
+            Err(ConfigError::LeaseTooLong { .. })
+        ));
+        lease.lease = Some(Duration::ZERO);
+        assert!(lease.validate().is_err(), "a lease of nothing is no lease");
     }
 
     #[test]

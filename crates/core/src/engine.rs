@@ -7,30 +7,41 @@ use alloc::vec::Vec;
 use fastrand::Rng;
 
 use crate::applies::Applies;
+use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::log::Log;
+use crate::memberships::Memberships;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quorum::Votes;
 use crate::reads::{ForwardedReads, LeaderReads};
+use crate::room::Room;
+use crate::snapshots::Snapshots;
 use crate::writes::Writes;
 use crate::{
-    Action, Body, Counters, EntryId, Event, HardState, Incarnation, LoadId, LogIndex, Membership,
-    Message, NodeId, PeerStatus, ReadId, RecoverError, Recovered, RoleName, Round, Status, Term,
-    Time, ValidConfig, Violation, WriteId,
+    Action, Body, ChangeId, Counters, EntryId, Event, HardState, Incarnation, LoadId, LogIndex,
+    Membership, Message, NodeId, ReadId, RoleName, Round, Status, Term, Time, TransferId,
+    ValidConfig, Violation, WriteId,
 };
 
 mod append;
 mod commit;
+mod compaction;
 mod election;
 mod gate;
 mod invariants;
 mod load;
+mod membership;
+mod offer;
 mod propose;
 mod read;
+mod recover;
 mod replication;
 mod role;
+mod snapshot;
+mod suspect;
 mod tick;
+mod transfer;
 mod vote;
 
 /// One node's part in the protocol.
@@ -43,7 +54,7 @@ pub struct Engine {
     now: Time,
     rng: Rng,
     hard: HardState,
-    membership: Membership,
+    memberships: Memberships,
     role: Role,
     leader: Option<NodeId>,
     /// When a leader was last heard; the start of this life counts, because the node may have
@@ -57,6 +68,12 @@ pub struct Engine {
     forwarded: ForwardedReads,
     /// Reads whose index is known, waiting for apply to be handed everything up to it.
     confirmed_reads: Vec<(LogIndex, ReadId)>,
+    snapshots: Snapshots,
+    room: Room,
+    /// A member said that this node is none since the membership at this index.
+    removed_at: Option<LogIndex>,
+    /// In this term, a leader told this life that its log ends here; for a suspect node.
+    leaders_last: Option<(Term, LogIndex)>,
     last_load: LoadId,
     announced: (RoleName, Term, Option<NodeId>),
     counters: Counters,
@@ -92,103 +109,48 @@ struct Leadership {
     round: Round,
     reads: LeaderReads,
     uncommitted: Ledger,
+    lease: Lease,
+    transfer: Option<Transfer>,
+    joining: Option<Joining>,
+    /// What follows from the commit of the membership at this index was done.
+    settled_membership: LogIndex,
     heartbeat_at: Time,
     /// A majority is taken as heard at this time: the start of the term, the end of a pause.
     quorum_heard_at: Time,
 }
 
+/// Leadership on its way to another node.
+#[derive(Debug)]
+struct Transfer {
+    /// Who is told what became of it; `None` where the engine itself hands over.
+    request: Option<TransferId>,
+    target: NodeId,
+    deadline: Time,
+    /// The target was told to campaign.
+    is_told: bool,
+}
+
+/// A learner that becomes a voter when it has caught up.
+#[derive(Clone, Copy, Debug)]
+struct Joining {
+    change: ChangeId,
+    node: NodeId,
+    since: Time,
+    /// The rounds of catching up that were over before.
+    rounds_before: u32,
+}
+
 impl Leadership {
+    fn transfer_deadline(&self) -> Option<Time> {
+        self.transfer.as_ref().map(|transfer| transfer.deadline)
+    }
+
     fn peer(&self, id: NodeId) -> Option<&Progress> {
         self.peers.iter().find(|peer| peer.id == id)
     }
 }
 
 impl Engine {
-    /// A founder of a new cluster at its first start: an empty log and term zero.
-    #[must_use]
-    pub fn new(config: ValidConfig, life: Incarnation, founders: Membership, now: Time) -> Self {
-        let log = Log::empty();
-        Self::start(
-            config,
-            life,
-            founders,
-            now,
-            HardState::default(),
-            log,
-            LogIndex::NONE,
-        )
-    }
-
-    /// A node that starts again with what it had on disk.
-    ///
-    /// # Errors
-    /// State that no engine can have written.
-    pub fn recover(
-        config: ValidConfig,
-        life: Incarnation,
-        founders: Membership,
-        now: Time,
-        recovered: Recovered,
-    ) -> Result<Self, RecoverError> {
-        let Recovered {
-            hard_state,
-            term_starts,
-            last,
-            applied,
-        } = recovered;
-        let log = Log::recover(term_starts, last)?;
-        if log.last().term > hard_state.term {
-            return Err(RecoverError::TermBehindLog {
-                last: log.last(),
-                saved: hard_state.term,
-            });
-        }
-        if applied > last {
-            return Err(RecoverError::AppliedBeyondLog { applied, last });
-        }
-        Ok(Self::start(
-            config, life, founders, now, hard_state, log, applied,
-        ))
-    }
-
-    fn start(
-        config: ValidConfig,
-        life: Incarnation,
-        membership: Membership,
-        now: Time,
-        hard: HardState,
-        log: Log,
-        applied: LogIndex,
-    ) -> Self {
-        let mut engine = Self {
-            life,
-            now,
-            rng: Rng::with_seed(config.seed),
-            role: Role::Follower,
-            leader: None,
-            heard_leader_at: now,
-            election_at: now,
-            writes: Writes::new(log.last().index),
-            // What the state machine has applied was committed (scenario D20).
-            commit: applied,
-            applies: Applies::new(applied),
-            forwarded: ForwardedReads::default(),
-            confirmed_reads: Vec::new(),
-            last_load: LoadId::NONE,
-            announced: (RoleName::Follower, hard.term, None),
-            counters: Counters::default(),
-            outbox: Outbox::default(),
-            was_late: false,
-            is_stopped: false,
-            config,
-            hard,
-            membership,
-            log,
-        };
-        engine.restart_election_timer();
-        engine
-    }
-
     /// Takes one event and returns what must be done because of it, in causal order.
     ///
     /// Nothing is returned once the engine has stopped.
@@ -209,6 +171,14 @@ impl Engine {
             Event::StorageFailed => self.stop(Violation::StorageFailed),
             Event::Loaded { load, outcome } => self.on_loaded(load, outcome),
             Event::Applied(index) => self.applies.applied_through(index),
+            Event::ChangeMembership { change, what } => self.on_change(change, &what),
+            Event::TransferLeadership { transfer, target } => self.on_transfer(transfer, target),
+            Event::SnapshotTaken(snapshot) => self.on_snapshot_taken(snapshot),
+            Event::SnapshotFailed => self.on_snapshot_failed(),
+            Event::SnapshotProgress { last, bytes } => self.on_snapshot_progress(last, bytes),
+            Event::SnapshotReceived { last } => self.on_snapshot_received(last),
+            Event::SnapshotLost { last } => self.on_snapshot_lost(last),
+            Event::Room { bytes } => self.on_room(bytes),
         }
         if !self.is_stopped {
             self.settle();
@@ -219,8 +189,14 @@ impl Engine {
 
     /// What follows from any change, whatever caused it.
     fn settle(&mut self) {
+        self.follow_membership();
+        self.advance_transfer();
         self.tell_commit();
+        self.settle_membership();
+        self.advance_joining();
+        self.drop_needless_snapshot();
         self.hand_over_committed();
+        self.ask_for_snapshot();
         self.release_reads();
         self.log
             .evict(self.config.window_bytes, self.writes.durable());
@@ -229,10 +205,22 @@ impl Engine {
 
     fn on_persisted(&mut self, write: WriteId) {
         self.writes.confirm(write);
+        self.finish_install();
+        self.end_suspicion();
         match &self.role {
             Role::Candidate(_) => self.count_own_vote(),
             Role::Leader(_) => self.advance_commit(),
             Role::Follower | Role::PreCandidate(_) => {}
+        }
+    }
+
+    /// The host tells how much room the log's disk has. A leader without any hands over: another
+    /// may have some.
+    fn on_room(&mut self, bytes: u64) {
+        self.room.set(bytes);
+        if self.room.is_low() && self.is_leader() {
+            // Without anybody to take over it goes on, and refuses what it cannot hold.
+            let _refusal = self.start_transfer(None, None);
         }
     }
 
@@ -279,6 +267,13 @@ impl Engine {
             .is_some_and(|first| self.applies.applied() >= first)
     }
 
+    /// The membership in force at `index`, and the index of its entry: what a snapshot of that
+    /// index holds. Known from the newest snapshot on.
+    #[must_use]
+    pub fn membership_at(&self, index: LogIndex) -> (LogIndex, &Membership) {
+        self.memberships.at(index)
+    }
+
     /// What was counted since the start.
     #[must_use]
     pub const fn counters(&self) -> Counters {
@@ -289,7 +284,11 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Status {
         let peers = match &self.role {
-            Role::Leader(leadership) => leadership.peers.iter().map(peer_status).collect(),
+            Role::Leader(leadership) => {
+                let patience = self.config.election_timeout_min;
+                let peers = leadership.peers.iter();
+                peers.map(|peer| peer.status(self.now, patience)).collect()
+            }
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => Vec::new(),
         };
         Status {
@@ -297,6 +296,15 @@ impl Engine {
             role: self.role_name(),
             term: self.hard.term,
             leader: self.leader,
+            membership: self.memberships.latest().clone(),
+            membership_index: self.memberships.latest_index(),
+            snapshot: self.snapshots.last(),
+            first: self.log.before().index.next(),
+            suspect: self.hard.floor.is_some(),
+            removed: self.removed_at.is_some(),
+            transfer_target: self.transfer_target(),
+            lease_until: self.lease_until(),
+            room_bytes: self.room.bytes(),
             last: self.log.last().index,
             durable: self.writes.durable(),
             commit: self.commit,
@@ -317,14 +325,5 @@ impl Engine {
             receiver,
             body,
         }
-    }
-}
-
-fn peer_status(peer: &Progress) -> PeerStatus {
-    PeerStatus {
-        id: peer.id,
-        matched: peer.matched(),
-        next: peer.next(),
-        inflight: peer.inflight(),
     }
 }

@@ -17,6 +17,8 @@ pub enum Payload {
     Noop,
     /// A user's command. The engine never looks inside.
     Command(Bytes),
+    /// The bytes of a [`Membership`](crate::Membership), in force from here on.
+    Membership(Bytes),
 }
 
 impl Payload {
@@ -25,7 +27,7 @@ impl Payload {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Noop => &[],
-            Self::Command(bytes) => bytes,
+            Self::Command(bytes) | Self::Membership(bytes) => bytes,
         }
     }
 }

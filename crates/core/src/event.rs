@@ -5,7 +5,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use crate::{Entries, LoadId, LogIndex, Message, ProposalId, ReadId, Time, WriteId};
+use crate::{
+    Change, ChangeId, Entries, EntryId, LoadId, LogIndex, Message, NodeId, ProposalId, ReadId,
+    SnapshotMeta, Time, TransferId, WriteId,
+};
 
 /// An input of [`Engine::step`](crate::Engine::step).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,24 @@ pub enum Event {
         /// The host's name for the read; never used again in this incarnation.
         read: ReadId,
     },
+    /// An operator wants the membership changed. Answered, now or later, by exactly one
+    /// [`Action::MembershipAppended`](crate::Action::MembershipAppended) or
+    /// [`Action::Refused`](crate::Action::Refused).
+    ChangeMembership {
+        /// The host's name for the change.
+        change: ChangeId,
+        /// What to change.
+        what: Change,
+    },
+    /// An operator, or a host that shuts down, wants another node to lead. Answered, now or
+    /// later, by exactly one [`Action::HandedOver`](crate::Action::HandedOver) or
+    /// [`Action::Refused`](crate::Action::Refused).
+    TransferLeadership {
+        /// The host's name for the transfer.
+        transfer: TransferId,
+        /// Who should lead; `None` for whoever is best prepared.
+        target: Option<NodeId>,
+    },
     /// *Every* write up to this one is on stable storage.
     Persisted(WriteId),
     /// A write failed. The engine stops: nothing that follows may count on the disk.
@@ -46,8 +67,39 @@ pub enum Event {
         /// What was found.
         outcome: LoadOutcome,
     },
-    /// The state machine has applied everything up to here.
+    /// The state machine has applied everything up to here, or was restored from a snapshot of
+    /// it.
     Applied(LogIndex),
+    /// A snapshot of this node's state machine is on stable storage, as
+    /// [`Action::SnapshotDue`](crate::Action::SnapshotDue) asked or because the host wanted one.
+    SnapshotTaken(SnapshotMeta),
+    /// The snapshot that was due could not be taken. It will be due again.
+    SnapshotFailed,
+    /// So much of the snapshot that ends in `last` has arrived here, as
+    /// [`Action::ReceiveSnapshot`](crate::Action::ReceiveSnapshot) asked. For reports; may be
+    /// left out.
+    SnapshotProgress {
+        /// Which snapshot.
+        last: EntryId,
+        /// Bytes so far.
+        bytes: u64,
+    },
+    /// The whole snapshot that ends in `last` has arrived here and its checksum is right. It is
+    /// not installed yet.
+    SnapshotReceived {
+        /// Which snapshot.
+        last: EntryId,
+    },
+    /// The snapshot that ends in `last` cannot be had from where it was asked.
+    SnapshotLost {
+        /// Which snapshot.
+        last: EntryId,
+    },
+    /// So many bytes can still be written to the log's disk. Unlimited until this is said.
+    Room {
+        /// Bytes, counted as [`Entry::size_bytes`](crate::Entry::size_bytes).
+        bytes: u64,
+    },
 }
 
 /// What became of a request for old entries.

@@ -123,6 +123,16 @@ counter! {
 }
 
 counter! {
+    /// A change of the membership, named by the host. Unique within one incarnation.
+    ChangeId, "change", FIRST, "The first change of an incarnation."
+}
+
+counter! {
+    /// A request to hand leadership over, named by the host. Unique within one incarnation.
+    TransferId, "transfer", FIRST, "The first transfer of an incarnation."
+}
+
+counter! {
     /// A request for old entries from the log on disk, named by the engine.
     LoadId, "load", NONE, "Before the first request."
 }

@@ -75,21 +75,29 @@ extern crate alloc;
 
 mod action;
 mod applies;
+mod catch_up;
+mod change;
 mod config;
 mod engine;
 mod entry;
 mod event;
 mod hard_state;
 mod ids;
+mod lease;
 mod ledger;
 mod log;
+mod log_sizes;
 mod membership;
+mod memberships;
 mod message;
 mod outbox;
 mod progress;
 mod quorum;
 mod reads;
 mod recovered;
+mod room;
+mod snapshot;
+mod snapshots;
 mod status;
 mod terms;
 mod time;
@@ -97,18 +105,21 @@ mod timeout;
 mod window;
 mod writes;
 
-pub use action::{Action, LoadPurpose, Refusal, Request, RoleName, Violation};
-pub use config::{Config, ConfigError, ValidConfig};
+pub use action::{Action, LoadPurpose, Refusal, Request, RoleName, TransferRefusal, Violation};
+pub use change::{Change, ChangeRefusal};
+pub use config::{Config, ConfigError, Priority, ValidConfig};
 pub use engine::Engine;
 pub use entry::{Entries, Entry, Payload};
 pub use event::{Event, LoadOutcome};
 pub use hard_state::{Floor, HardState};
 pub use ids::{
-    EntryId, Incarnation, LoadId, LogIndex, NodeId, ProposalId, ReadId, Round, Term, WriteId,
+    ChangeId, EntryId, Incarnation, LoadId, LogIndex, NodeId, ProposalId, ReadId, Round, Term,
+    TransferId, WriteId,
 };
-pub use membership::Membership;
-pub use message::{AppendOutcome, Body, Message};
+pub use membership::{DecodeMembershipError, Membership};
+pub use message::{AppendOutcome, Body, Message, SnapshotOutcome};
 pub use recovered::{RecoverError, Recovered};
-pub use status::{Counters, PeerStatus, Status};
+pub use snapshot::SnapshotMeta;
+pub use status::{Counters, PeerMode, PeerStatus, Status};
 pub use time::Time;
 pub use timeout::{Timeout, TimeoutReason};

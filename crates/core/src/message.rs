@@ -1,7 +1,7 @@
 //! What engines say to each other. How it becomes bytes is the host's; whether it is believed is
 //! decided in `engine/`.
 
-use crate::{Entries, EntryId, Incarnation, LogIndex, NodeId, ReadId, Round, Term};
+use crate::{Entries, EntryId, Incarnation, LogIndex, NodeId, ReadId, Round, SnapshotMeta, Term};
 
 /// A message between two engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,9 @@ pub enum Body {
         commit: LogIndex,
         /// The leader's newest round.
         round: Round,
+        /// The last index of the leader's log. A node that may have lost entries learns from it
+        /// how much it can ever have acknowledged in this term.
+        last: LogIndex,
     },
     /// Answer to [`Body::Append`].
     AppendReply {
@@ -76,6 +79,33 @@ pub enum Body {
         outcome: AppendOutcome,
         /// The sender may have lost entries that it acknowledged.
         suspect: bool,
+    },
+    /// The leader's log does not reach back to what the receiver needs; it has this snapshot.
+    SnapshotOffer {
+        /// The snapshot.
+        snapshot: SnapshotMeta,
+        /// The leader's newest round.
+        round: Round,
+    },
+    /// Answer to [`Body::SnapshotOffer`].
+    SnapshotReply {
+        /// The term of the request.
+        asked: Term,
+        /// The round of the request.
+        round: Round,
+        /// The last entry of the snapshot offered.
+        last: EntryId,
+        /// What becomes of it.
+        outcome: SnapshotOutcome,
+        /// The sender may have lost entries that it acknowledged.
+        suspect: bool,
+    },
+    /// Campaign now: you hold everything, and I hand over [Thesis 3.10].
+    TimeoutNow,
+    /// You are in no committed membership up to mine.
+    Removed {
+        /// The index of the membership that does not list the receiver.
+        index: LogIndex,
     },
     /// A follower asks the leader for a read index [Thesis 6.4].
     ReadIndex {
@@ -104,4 +134,18 @@ pub enum AppendOutcome {
         /// it, skipping whole terms [Raft 5.3].
         hint: EntryId,
     },
+}
+
+/// What a follower makes of the offer of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotOutcome {
+    /// It is on its way; so much is here.
+    Receiving {
+        /// Bytes so far.
+        bytes: u64,
+    },
+    /// Everything up to its last entry equals the leader's log and is durable.
+    Installed,
+    /// It could not be had. Offer one again.
+    Lost,
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::{Action, Entries, HardState, Message, WriteId};
+use crate::{Action, Entries, EntryId, HardState, Message, SnapshotMeta, WriteId};
 
 /// Collects effects during a step.
 #[derive(Debug, Default)]
@@ -13,8 +13,11 @@ pub(crate) struct Outbox {
     loads: Vec<Action>,
     hard_state: Option<(WriteId, HardState)>,
     appends: Vec<(WriteId, Entries)>,
+    install: Option<Action>,
     /// Reveal durable state: each with the log write it claims.
     answers: Vec<(WriteId, Message)>,
+    restore: Option<SnapshotMeta>,
+    purge: Option<EntryId>,
     applies: Vec<Entries>,
     notices: Vec<Action>,
 }
@@ -51,6 +54,30 @@ impl Outbox {
     /// Writes entries to the log.
     pub(crate) fn append(&mut self, write: WriteId, entries: Entries) {
         self.appends.push((write, entries));
+    }
+
+    /// Installs a received snapshot.
+    pub(crate) fn install(&mut self, write: WriteId, snapshot: SnapshotMeta, discard_log: bool) {
+        debug_assert!(
+            self.appends.is_empty() && self.install.is_none(),
+            "a step installs one snapshot or appends"
+        );
+        self.install = Some(Action::InstallSnapshot {
+            write,
+            snapshot,
+            discard_log,
+        });
+    }
+
+    /// Replaces the state machine by a durable snapshot, before anything more is applied.
+    pub(crate) fn restore(&mut self, snapshot: SnapshotMeta) {
+        debug_assert!(self.applies.is_empty(), "entries follow the snapshot");
+        self.restore = Some(snapshot);
+    }
+
+    /// Lets the host drop entries that a durable snapshot holds.
+    pub(crate) const fn purge(&mut self, through: EntryId) {
+        self.purge = Some(through);
     }
 
     /// Hands committed and durable entries to the state machine.
@@ -91,8 +118,13 @@ impl Outbox {
         actions.extend(save.map(|(write, state)| Action::SaveHardState { write, state }));
         let appends = self.appends.drain(..);
         actions.extend(appends.map(|(write, entries)| Action::AppendEntries { write, entries }));
+        actions.extend(self.install.take());
         actions.extend(early);
         actions.extend(self.answers.drain(..).map(send));
+        let restore = self.restore.take();
+        actions.extend(restore.map(|snapshot| Action::RestoreSnapshot { snapshot }));
+        let purge = self.purge.take();
+        actions.extend(purge.map(|through| Action::PurgeLog { through }));
         actions.extend(
             self.applies
                 .drain(..)
@@ -108,6 +140,9 @@ impl Outbox {
             + usize::from(self.hard_state.is_some())
             + self.appends.len()
             + self.answers.len()
+            + usize::from(self.install.is_some())
+            + usize::from(self.restore.is_some())
+            + usize::from(self.purge.is_some())
             + self.applies.len()
             + self.notices.len()
     }
@@ -137,7 +172,17 @@ mod tests {
             Action::Send { .. } => "send",
             Action::SaveHardState { .. } => "save",
             Action::AppendEntries { .. } => "append",
-            Action::LoadEntries { .. }
+            Action::InstallSnapshot { .. } => "install",
+            Action::RestoreSnapshot { .. } => "restore",
+            Action::PurgeLog { .. } => "purge",
+            Action::SnapshotDue
+            | Action::ReceiveSnapshot { .. }
+            | Action::DropSnapshot { .. }
+            | Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. }
+            | Action::LoadEntries { .. }
             | Action::Apply { .. }
             | Action::Proposed { .. }
             | Action::ReadReady { .. }

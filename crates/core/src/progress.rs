@@ -1,8 +1,11 @@
 //! What a leader knows of one peer's log, and how it paces what it sends there. Only this file
 //! changes the mode of a peer. What to send is decided in `engine/replication.rs`.
 
+use core::time::Duration;
+
+use crate::catch_up::CatchUp;
 use crate::ledger::Ledger;
-use crate::{EntryId, Incarnation, LoadId, LogIndex, NodeId, Round, Time};
+use crate::{EntryId, Incarnation, LoadId, LogIndex, NodeId, PeerMode, PeerStatus, Round, Time};
 
 /// One peer, in the eyes of a leader.
 ///
@@ -34,7 +37,17 @@ pub(crate) struct Progress {
     pub(crate) commit_told: LogIndex,
     /// Entries that it needs are being read from disk.
     pub(crate) loading: Option<LoadId>,
+    catch_up: CatchUp,
+    /// How often it was probed since it was heard.
+    unheard_probes: u32,
+    /// It says that it may have lost entries.
+    pub(crate) suspect: bool,
+    /// It lacked what it had confirmed.
+    regressed: bool,
 }
+
+/// Probes of a silent peer grow rarer, up to this power of two.
+const MAX_PROBE_DOUBLINGS: u32 = 4;
 
 /// How a peer is sent entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +59,13 @@ pub(crate) enum Mode {
     },
     /// Its log is known to agree: appends are pipelined, assumed to arrive [Thesis 10.2.1].
     Replicate,
+    /// It lacks what was purged: no appends until it has the snapshot that was offered.
+    Snapshot {
+        /// The last entry of the snapshot.
+        last: EntryId,
+        /// Bytes that have arrived there, as it said last.
+        bytes: u64,
+    },
 }
 
 /// What a confirmation was worth.
@@ -89,6 +109,30 @@ impl Progress {
             matched_in: Round::ZERO,
             commit_told: LogIndex::NONE,
             loading: None,
+            catch_up: CatchUp::new(last, now),
+            unheard_probes: 0,
+            suspect: false,
+            regressed: false,
+        }
+    }
+
+    /// What is told of it to operators.
+    pub(crate) fn status(&self, now: Time, patience: Duration) -> PeerStatus {
+        PeerStatus {
+            id: self.id,
+            matched: self.matched,
+            next: self.next,
+            inflight: self.inflight.len(),
+            inflight_bytes: self.inflight.bytes(),
+            mode: match self.mode {
+                Mode::Probe { .. } => PeerMode::Probe,
+                Mode::Replicate => PeerMode::Replicate,
+                Mode::Snapshot { last, bytes } => PeerMode::Snapshot { last, bytes },
+            },
+            heard_at: self.heard_at,
+            caught_up: self.is_caught_up(now, patience),
+            suspect: self.suspect,
+            regressed: self.regressed,
         }
     }
 
@@ -114,6 +158,19 @@ impl Progress {
             Mode::Replicate => {
                 self.inflight.len() < max_messages && self.inflight.bytes() < max_bytes
             }
+            Mode::Snapshot { .. } => false,
+        }
+    }
+
+    /// It answered something of `round`, in this life.
+    pub(crate) fn heard(&mut self, life: Incarnation, round: Round, now: Time) {
+        self.life = life;
+        self.heard_at = now;
+        self.answered = self.answered.max(round);
+        let was_silent = core::mem::take(&mut self.unheard_probes) > 0;
+        if was_silent && self.is_probing() {
+            // It is back: what waits for a rare probe can go now.
+            self.probe_from(self.next);
         }
     }
 
@@ -127,6 +184,7 @@ impl Progress {
         match &mut self.mode {
             Mode::Probe { waiting } => *waiting = true,
             Mode::Replicate => self.next = last.next(),
+            Mode::Snapshot { .. } => debug_assert!(false, "it needs the snapshot first"),
         }
     }
 
@@ -143,7 +201,12 @@ impl Progress {
         self.matched_in = round;
         self.next = self.next.max(index.next());
         self.moved_at = now;
-        self.mode = Mode::Replicate;
+        match self.mode {
+            Mode::Snapshot { last, .. } if index < last.index => {}
+            Mode::Probe { .. } | Mode::Replicate | Mode::Snapshot { .. } => {
+                self.mode = Mode::Replicate;
+            }
+        }
         debug_assert!(
             self.matched < self.next,
             "a peer cannot need what it already has"
@@ -155,12 +218,14 @@ impl Progress {
     /// up to `agreed` at most.
     pub(crate) fn refuse(&mut self, refused: LogIndex, agreed: EntryId, round: Round) -> Refused {
         if refused <= self.matched {
-            let lost = round > self.matched_in;
-            return if lost {
-                Refused::Regressed
-            } else {
-                Refused::Stale
-            };
+            if round <= self.matched_in {
+                return Refused::Stale;
+            }
+            self.regress(agreed.index.min(refused.prev()), round);
+            return Refused::Regressed;
+        }
+        if self.receives().is_some() {
+            return Refused::Stale;
         }
         if refused >= self.next || (self.is_probing() && refused != self.next.prev()) {
             return Refused::Stale;
@@ -169,10 +234,95 @@ impl Progress {
         Refused::BackedOff
     }
 
+    /// The peer confirms less than it did, in an answer of this round: it lost data and says so,
+    /// or it does not know that it did (scenario A20). It is sent again what it lacks; what was
+    /// committed with its help stays committed.
+    pub(crate) fn confirms_less(&mut self, index: LogIndex, round: Round) -> Refused {
+        // A heartbeat that started at nothing was agreed to, as by every log.
+        if index == LogIndex::NONE || index >= self.matched || round <= self.matched_in {
+            return Refused::Stale;
+        }
+        self.regress(index, round);
+        Refused::Regressed
+    }
+
+    fn regress(&mut self, matched: LogIndex, round: Round) {
+        self.matched = self.matched.min(matched);
+        self.matched_in = round;
+        self.regressed = true;
+        self.commit_told = self.commit_told.min(self.matched);
+        self.probe_from(self.matched.next());
+    }
+
+    /// The snapshot that ends in `last` is offered: whatever else was out is of no use.
+    pub(crate) fn offered_snapshot(&mut self, last: EntryId, now: Time) {
+        let bytes = match self.mode {
+            Mode::Snapshot { last: known, bytes } if known == last => bytes,
+            Mode::Probe { .. } | Mode::Replicate | Mode::Snapshot { .. } => 0,
+        };
+        self.mode = Mode::Snapshot { last, bytes };
+        self.sent = self.sent.max(last.index);
+        self.next = self.matched.max(last.index).next();
+        self.inflight.clear();
+        self.loading = None;
+        self.moved_at = now;
+    }
+
+    /// So much of the snapshot has arrived.
+    pub(crate) fn snapshot_progressed(&mut self, of: EntryId, so_far: u64) {
+        if let Mode::Snapshot { last, bytes } = &mut self.mode
+            && *last == of
+        {
+            *bytes = so_far;
+        }
+    }
+
+    /// The last entry of the snapshot that it receives.
+    pub(crate) const fn receives(&self) -> Option<EntryId> {
+        match self.mode {
+            Mode::Snapshot { last, .. } => Some(last),
+            Mode::Probe { .. } | Mode::Replicate => None,
+        }
+    }
+
+    /// Whether it was offered the snapshot that ends in `last`, and nothing newer.
+    pub(crate) fn is_offered(&self, last: EntryId) -> bool {
+        self.receives() == Some(last)
+    }
+
+    /// The snapshot to offer once more, `patience` after the last time.
+    pub(crate) fn offer_to_repeat(&self, patience: Duration, now: Time) -> Option<EntryId> {
+        self.receives()
+            .filter(|_| now.since(self.moved_at) >= patience)
+    }
+
+    /// Takes note of how it keeps up with a log that ends at `last`.
+    pub(crate) fn note_catch_up(&mut self, last: LogIndex, now_and_patience: (Time, Duration)) {
+        self.catch_up.matched(self.matched, last, now_and_patience);
+    }
+
+    /// Whether it keeps up.
+    pub(crate) fn is_caught_up(&self, now: Time, patience: Duration) -> bool {
+        self.catch_up.is_caught_up(self.matched, now, patience)
+    }
+
+    /// How many rounds of catching up were over.
+    pub(crate) const fn rounds(&self) -> u32 {
+        self.catch_up.rounds()
+    }
+
+    /// Whether its log is known to agree, and it is sent entries ahead of its answers.
+    pub(crate) const fn is_replicating(&self) -> bool {
+        matches!(self.mode, Mode::Replicate)
+    }
+
     /// Nothing was confirmed for `patience` although something is out: it was lost. Send again
-    /// from what is confirmed, one append at a time.
-    pub(crate) fn give_up_waiting(&mut self, patience: core::time::Duration, now: Time) {
+    /// from what is confirmed, one append at a time, and more and more rarely while it is silent.
+    pub(crate) fn give_up_waiting(&mut self, patience: Duration, now: Time) {
+        let doublings = self.unheard_probes.min(MAX_PROBE_DOUBLINGS);
+        let patience = patience.saturating_mul(1 << doublings);
         if !self.inflight.is_empty() && now.since(self.moved_at) >= patience {
+            self.unheard_probes = self.unheard_probes.saturating_add(1);
             self.moved_at = now;
             let next = if self.is_probing() {
                 self.next
@@ -264,9 +414,9 @@ mod tests {
         );
         assert_eq!(peer.refuse(i(11), id(0), Round::new(4)), Refused::Regressed);
         assert_eq!(
-            peer.matched(),
-            i(11),
-            "the leader does not forget what it counted"
+            (peer.matched(), peer.next()),
+            (i(0), i(1)),
+            "it is sent again what it lost"
         );
     }
 

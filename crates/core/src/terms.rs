@@ -1,5 +1,6 @@
 //! The term of every index of the log, kept as the places where the term changes. Small enough
-//! to keep for the whole log, so that no lookup of a term ever waits for the disk.
+//! to keep for the whole log, so that no lookup of a term ever waits for the disk. Of what was
+//! purged only the last id is known.
 
 use alloc::vec::Vec;
 
@@ -7,49 +8,70 @@ use crate::{Entries, EntryId, LogIndex, RecoverError, Term};
 
 /// Where each term of the log starts, and where the log ends.
 ///
-/// Invariant: indexes strictly ascend from 1, terms strictly ascend.
+/// Invariant: indexes strictly ascend from behind `before`, terms strictly ascend from above its
+/// term, and `before.index <= last`.
 #[derive(Debug, Default)]
 pub(crate) struct TermStarts {
+    /// The entry before the first one in the log: `NONE`, or the last one purged.
+    before: EntryId,
     starts: Vec<EntryId>,
     last: LogIndex,
 }
 
 impl TermStarts {
     /// Takes over what was found on disk, after checking it.
-    pub(crate) fn recover(starts: Vec<EntryId>, last: LogIndex) -> Result<Self, RecoverError> {
-        let mut before = EntryId::NONE;
-        for &start in &starts {
-            let ascends = start.term > before.term && start.index > before.index;
-            let is_contiguous = before != EntryId::NONE || start.index == LogIndex::NONE.next();
-            if !ascends || !is_contiguous || start.index > last {
+    pub(crate) fn recover(
+        before: EntryId,
+        starts: Vec<EntryId>,
+        last: LogIndex,
+    ) -> Result<Self, RecoverError> {
+        let mut newest = before;
+        for (place, &start) in starts.iter().enumerate() {
+            // The first run may go on with the term of what was purged.
+            let is_newer = start.term > newest.term || (place == 0 && start.term == newest.term);
+            let is_behind = start.index > newest.index;
+            let is_contiguous = place > 0 || start.index == before.index.next();
+            let is_sound = is_newer && is_behind && is_contiguous && start.term > Term::ZERO;
+            if !is_sound || start.index > last {
                 return Err(RecoverError::Unordered { at: start });
             }
-            before = start;
+            newest = start;
         }
-        let is_without_term = starts.is_empty() && last != LogIndex::NONE;
+        let is_without_term = starts.is_empty() && last != before.index;
         let is_without_next = last.next() == last;
-        if is_without_term || is_without_next {
+        if is_without_term || is_without_next || last < before.index {
             return Err(RecoverError::Unordered {
-                at: EntryId::new(last, before.term),
+                at: EntryId::new(last, newest.term),
             });
         }
-        Ok(Self { starts, last })
+        let mut terms = Self {
+            before,
+            starts,
+            last,
+        };
+        terms.starts.retain(|start| start.term > before.term);
+        Ok(terms)
     }
 
-    /// Id of the last entry; [`EntryId::NONE`] for an empty log.
+    /// The entry before the first one in the log.
+    pub(crate) const fn before(&self) -> EntryId {
+        self.before
+    }
+
+    /// Id of the last entry; that of `before` for an empty log.
     pub(crate) fn last_id(&self) -> EntryId {
-        let term = self.starts.last().map_or(Term::ZERO, |start| start.term);
+        let term = self.starts.last().unwrap_or(&self.before).term;
         EntryId::new(self.last, term)
     }
 
-    /// The term at `index`: zero before the first entry, `None` beyond the last.
+    /// The term at `index`; `None` beyond the last entry, and for what was purged but its last.
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index > self.last {
+        if index > self.last || index < self.before.index {
             return None;
         }
         let later = self.starts.partition_point(|start| start.index <= index);
         let start = later.checked_sub(1).and_then(|run| self.starts.get(run));
-        Some(start.map_or(Term::ZERO, |start| start.term))
+        Some(start.unwrap_or(&self.before).term)
     }
 
     /// The newest entry with neither a later index nor a later term than `bound`. It is the last
@@ -63,6 +85,10 @@ impl TermStarts {
             }
             end = start.index.prev();
         }
+        let index = end.min(bound.index);
+        if self.before.term <= bound.term && self.before.index <= index {
+            return EntryId::new(index, self.before.term);
+        }
         EntryId::NONE
     }
 
@@ -70,11 +96,7 @@ impl TermStarts {
     pub(crate) fn append(&mut self, entries: &Entries) {
         for entry in entries.iter() {
             debug_assert_eq!(entry.index, self.last.next(), "a log has no gaps");
-            if self
-                .starts
-                .last()
-                .is_none_or(|start| start.term < entry.term)
-            {
+            if self.last_id().term < entry.term {
                 self.starts.push(entry.id());
             }
             self.last = entry.index;
@@ -89,6 +111,19 @@ impl TermStarts {
             .partition_point(|start| start.index <= self.last);
         self.starts.truncate(keep);
     }
+
+    /// Drops every entry up to `through`, which is in the log.
+    pub(crate) fn purge_through(&mut self, through: EntryId) {
+        self.before = through;
+        self.starts.retain(|start| start.index > through.index);
+    }
+
+    /// Drops everything: the log goes on behind `before`.
+    pub(crate) fn reset(&mut self, before: EntryId) {
+        self.before = before;
+        self.last = before.index;
+        self.starts.clear();
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +136,12 @@ mod tests {
     }
 
     fn sample() -> TermStarts {
-        TermStarts::recover(vec![id(1, 1), id(4, 3), id(6, 7)], LogIndex::new(9)).unwrap()
+        TermStarts::recover(
+            EntryId::NONE,
+            vec![id(1, 1), id(4, 3), id(6, 7)],
+            LogIndex::new(9),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -126,6 +166,44 @@ mod tests {
         assert_eq!(sample().newest_within(id(9, 0)), EntryId::NONE);
     }
 
+    /// Scenario B10
+    #[test]
+    fn of_what_was_purged_only_the_last_id_is_known() {
+        let mut terms = sample();
+        terms.purge_through(id(4, 3));
+        let at = |index| terms.term_at(LogIndex::new(index)).map(Term::get);
+        assert_eq!(
+            [at(3), at(4), at(5), at(6)],
+            [None, Some(3), Some(3), Some(7)]
+        );
+        assert_eq!(terms.newest_within(id(5, 6)), id(5, 3));
+        assert_eq!(terms.newest_within(id(4, 3)), id(4, 3));
+        assert_eq!(terms.newest_within(id(3, 9)), EntryId::NONE);
+        terms.truncate_from(LogIndex::new(5));
+        assert_eq!(
+            terms.last_id(),
+            id(4, 3),
+            "an empty log ends where it starts"
+        );
+        terms.reset(id(20, 8));
+        assert_eq!((terms.last_id(), terms.before()), (id(20, 8), id(20, 8)));
+    }
+
+    #[test]
+    fn a_log_recovers_behind_what_was_purged() {
+        let recover = |starts, last| TermStarts::recover(id(4, 3), starts, LogIndex::new(last));
+        let terms = recover(vec![id(5, 3), id(7, 4)], 9).unwrap();
+        assert_eq!(terms.last_id(), id(9, 4));
+        assert_eq!(terms.term_at(LogIndex::new(6)), Some(Term::new(3)));
+        assert!(recover(vec![], 4).is_ok(), "nothing but what was purged");
+        assert!(recover(vec![id(6, 3)], 9).is_err(), "entry 5 is missing");
+        assert!(recover(vec![id(5, 2)], 9).is_err(), "terms must not fall");
+        assert!(
+            recover(vec![], 3).is_err(),
+            "the log cannot end before it starts"
+        );
+    }
+
     #[test]
     fn truncation_drops_the_runs_behind_it() {
         let mut terms = sample();
@@ -137,8 +215,9 @@ mod tests {
 
     #[test]
     fn starts_that_do_not_ascend_are_refused() {
-        let refused =
-            |starts: Vec<EntryId>, last| TermStarts::recover(starts, LogIndex::new(last)).is_err();
+        let refused = |starts: Vec<EntryId>, last| {
+            TermStarts::recover(EntryId::NONE, starts, LogIndex::new(last)).is_err()
+        };
         assert!(refused(vec![id(1, 2), id(3, 1)], 5), "terms must not fall");
         assert!(refused(vec![id(2, 1)], 5), "the log starts at index 1");
         assert!(

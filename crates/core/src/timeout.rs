@@ -29,6 +29,10 @@ pub enum TimeoutReason {
     ReadTimeout,
     /// Try again to load entries from disk.
     LoadRetry,
+    /// The target of a transfer has not taken over: take writes again.
+    Transfer,
+    /// A snapshot could not be taken: ask for it again.
+    SnapshotRetry,
 }
 
 impl Timeout {

@@ -111,6 +111,14 @@ impl Window {
         }
     }
 
+    /// Drops the runs of which nothing lies behind `through`.
+    pub(crate) fn purge_through(&mut self, through: LogIndex) {
+        while let Some(run) = self.runs.pop_front_if(|run| Self::last_of(run) <= through) {
+            self.bytes -= run.size_bytes();
+            self.first = Self::last_of(&run).next();
+        }
+    }
+
     fn last_of(run: &Entries) -> LogIndex {
         run.last().map_or(LogIndex::NONE, |entry| entry.index)
     }

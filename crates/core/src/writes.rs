@@ -55,6 +55,27 @@ impl Writes {
         self.issue(now, Some(last))
     }
 
+    /// Issues the installation of a snapshot that ends at `last`. Where it replaces the log,
+    /// nothing behind `kept` is durable until then.
+    pub(crate) fn install(
+        &mut self,
+        last: LogIndex,
+        (discards_log, kept): (bool, LogIndex),
+        now: Time,
+    ) -> WriteId {
+        if !discards_log {
+            // The log stays, and is as durable as it was.
+            return self.issue(now, None);
+        }
+        self.durable = self.durable.min(kept);
+        for pending in &mut self.pending {
+            if let Some(end) = &mut pending.log_end {
+                *end = (*end).min(kept);
+            }
+        }
+        self.issue(now, Some(last))
+    }
+
     fn issue(&mut self, now: Time, log_end: Option<LogIndex>) -> WriteId {
         self.issued = self.issued.next();
         self.pending.push_back(Pending {
@@ -163,6 +184,26 @@ mod tests {
         assert_eq!(writes.covering(i(9)), new);
         writes.confirm(new);
         assert_eq!(writes.durable(), i(9));
+    }
+
+    #[test]
+    fn a_snapshot_that_replaces_the_log_is_all_that_is_durable_then() {
+        let mut writes = Writes::new(i(9));
+        let old = writes.append(i(10), i(12), Time::ZERO);
+        let install = writes.install(i(50), (true, i(5)), Time::ZERO);
+        assert_eq!(
+            writes.durable(),
+            i(5),
+            "what was committed stays until then"
+        );
+        writes.confirm(old);
+        assert_eq!(writes.durable(), i(5));
+        assert_eq!(writes.covering(i(50)), install);
+        writes.confirm(install);
+        assert_eq!(writes.durable(), i(50));
+        let kept = writes.install(i(60), (false, i(50)), Time::ZERO);
+        writes.confirm(kept);
+        assert_eq!(writes.durable(), i(50), "the log stays as it was");
     }
 
     #[test]

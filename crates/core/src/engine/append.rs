@@ -3,8 +3,8 @@
 
 use super::Engine;
 use crate::{
-    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, NodeId, Round, Term, Violation,
-    WriteId,
+    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, Membership, NodeId, Payload,
+    Round, Term, Violation, WriteId,
 };
 
 impl Engine {
@@ -31,20 +31,25 @@ impl Engine {
         }
         // Only this much of our log is known to equal the leader's (scenario B02).
         let claim = entries.last().map_or(prev.index, |last| last.index);
-        let is_heartbeat = entries.is_empty();
+        let has_room = self.has_room_for(entries);
+        let is_heartbeat = entries.is_empty() || !has_room;
         let agrees = prev.index <= self.commit || self.log.contains(prev);
         let (outcome, needs) = if !agrees {
             (self.conflict_at(prev), WriteId::NONE)
         } else if is_heartbeat {
             // Never waits for a slow disk: it claims no more than is durable.
-            let claim = claim.min(self.writes.durable());
+            let claim = prev.index.min(self.writes.durable());
             (AppendOutcome::Matched(claim), WriteId::NONE)
         } else {
             self.take_entries(entries);
             (AppendOutcome::Matched(claim), self.writes.covering(claim))
         };
         if agrees {
-            self.commit = self.commit.max(commit.min(claim));
+            let known = if has_room { claim } else { prev.index };
+            self.commit = self.commit.max(commit.min(known));
+        }
+        if is_heartbeat {
+            self.end_suspicion();
         }
         let asked = self.hard.term;
         let body = Body::AppendReply {
@@ -57,7 +62,7 @@ impl Engine {
     }
 
     /// Two leaders of one term: some vote was forgotten (scenario A18).
-    fn contradicts_known_leader(&self, claimed: NodeId) -> Option<Violation> {
+    pub(super) fn contradicts_known_leader(&self, claimed: NodeId) -> Option<Violation> {
         let known = self.leader?;
         let term = self.hard.term;
         (known != claimed).then_some(Violation::TwoLeaders {
@@ -76,7 +81,24 @@ impl Engine {
             .first()
             .is_none_or(|first| first.index == prev.index.next() && first.term >= oldest);
         let newest = entries.last().map_or(oldest, |last| last.term);
-        is_prev_sound && follows && newest <= self.hard.term && entries.is_well_formed()
+        let is_known = |entry: &crate::Entry| match &entry.payload {
+            Payload::Membership(bytes) => Membership::decode(bytes).is_ok(),
+            Payload::Noop | Payload::Command(_) => true,
+        };
+        is_prev_sound
+            && follows
+            && newest <= self.hard.term
+            && entries.is_well_formed()
+            && entries.iter().all(is_known)
+    }
+
+    /// Whether the new ones among `entries` fit on the disk. Where they do not, nothing is
+    /// taken, and the append counts as a heartbeat.
+    fn has_room_for(&mut self, entries: &Entries) -> bool {
+        let new = entries.from_index(self.commit.next());
+        let has_room = new.is_empty() || self.room.holds(new.size_bytes());
+        self.counters.full_disks += u64::from(!has_room);
+        has_room
     }
 
     /// What is committed is in the log of every later leader [Raft 5.4]. An append that says
@@ -88,7 +110,9 @@ impl Engine {
         entries: &Entries,
     ) -> Option<Violation> {
         let ids = core::iter::once(prev).chain(entries.iter().map(crate::Entry::id));
-        let mut committed = ids.take_while(|id| id.index <= self.commit);
+        // Of what was purged nothing is known but that it is committed (scenario B10).
+        let known = ids.skip_while(|id| id.index < self.log.before().index);
+        let mut committed = known.take_while(|id| id.index <= self.commit);
         let offered = committed.find(|&id| !self.log.contains(id))?;
         let committed = self.log.id_at(offered.index);
         Some(Violation::CommittedConflict {
@@ -101,10 +125,14 @@ impl Engine {
     /// Appends what is missing, replacing what conflicts. Entries that are there already are
     /// left alone: a late append must not cut off what followed it [Raft 5.3].
     fn take_entries(&mut self, entries: &Entries) {
-        let Some(first_new) = entries.iter().find(|entry| !self.log.contains(entry.id())) else {
+        let Some(first) = entries
+            .from_index(self.commit.next())
+            .iter()
+            .find(|entry| !self.log.contains(entry.id()))
+            .map(|entry| entry.index)
+        else {
             return;
         };
-        let first = first_new.index;
         debug_assert!(
             first > self.commit,
             "{first} is committed and cannot be replaced"
@@ -119,6 +147,8 @@ impl Engine {
         };
         let write = self.writes.append(first.index, last.index, self.now);
         self.outbox.append(write, entries.clone());
+        self.room.spend(entries.size_bytes());
+        self.memberships.append(&entries);
         self.log.append(entries);
     }
 

@@ -13,7 +13,7 @@ impl Engine {
             return;
         };
         let (id, durable) = (self.config.id, self.writes.durable());
-        let reached = reached_by_majority(&self.membership, |voter| {
+        let reached = reached_by_majority(self.memberships.latest(), |voter| {
             if voter == id {
                 return durable;
             }
@@ -38,6 +38,10 @@ impl Engine {
     /// may be behind. An entry may be committed by the others before it is durable here; applied
     /// then, it could be gone after a restart from a state that holds its effect.
     pub(super) fn hand_over_committed(&mut self) {
+        if self.snapshots.installing().is_some() {
+            return;
+        }
+        self.restore_snapshot();
         let end = self.commit.min(self.writes.durable());
         while self.applies.handed() < end {
             let Some(room) = self.applies.room(self.config.max_unapplied_bytes) else {
@@ -49,6 +53,7 @@ impl Engine {
                 return self.load_for_apply(from, end, room);
             }
             self.applies.hand_over(&entries);
+            self.snapshots.applied(entries.size_bytes());
             self.outbox.apply(entries);
         }
         self.applies.forget_handed();

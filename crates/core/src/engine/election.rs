@@ -11,19 +11,25 @@ impl Engine {
         } else if self.config.pre_vote {
             self.start_pre_vote();
         } else {
-            self.start_campaign();
+            self.start_campaign(false);
         }
     }
 
     /// A node may campaign even when its latest membership does not list it: others may need
-    /// its log [Thesis 4.2.2]. It may not while it has no membership, is a learner, or may have
-    /// lost entries, nor while its disk does not answer: it could not save its own vote.
-    fn may_campaign(&self) -> bool {
-        let is_learner = self.membership.learners().contains(&self.config.id);
-        let has_voters = !self.membership.voters().is_empty();
+    /// its log [Thesis 4.2.2]. It may not while it has no membership, is a learner, was removed
+    /// and knows it, or may have lost entries, nor while its disk is full or does not answer: it
+    /// could not save its own vote.
+    pub(super) fn may_campaign(&self) -> bool {
+        let membership = self.memberships.latest();
+        let is_learner = membership.is_learner(self.config.id);
+        let has_voters = !membership.voters().is_empty();
+        let is_committed = self.memberships.latest_index() <= self.commit;
+        let is_out = !membership.contains(self.config.id) && is_committed;
+        let is_removed = is_out || self.removed_at.is_some() || self.room.is_low();
         let is_stalled = self.storage_stalled_at().is_some_and(|at| at <= self.now);
         let has_next_term = self.hard.term.next() > self.hard.term;
-        has_voters && has_next_term && !is_learner && !is_stalled && self.hard.floor.is_none()
+        let is_hindered = is_learner || is_removed || is_stalled;
+        has_voters && has_next_term && !is_hindered && self.hard.floor.is_none()
     }
 
     /// Asks whether a campaign could succeed, before disturbing anybody with one [Thesis 9.6].
@@ -38,17 +44,18 @@ impl Engine {
     }
 
     /// Stands for election in the next term [Raft 5.2]. The requests reveal the new term and
-    /// leave once it is saved.
-    fn start_campaign(&mut self) {
+    /// leave once it is saved. `transfer`: the leader told us to, and its followers owe it no
+    /// silence; that holds for this campaign only.
+    pub(super) fn start_campaign(&mut self, transfer: bool) {
         self.become_candidate();
         self.ask_voters(&Body::Vote {
             last: self.log.last(),
-            transfer: false,
+            transfer,
         });
     }
 
     fn ask_voters(&mut self, body: &Body) {
-        for &voter in self.membership.voters() {
+        for &voter in self.memberships.latest().voters() {
             if voter != self.config.id {
                 let message = self.message(voter, Incarnation::UNKNOWN, body.clone());
                 self.outbox.send(message);
@@ -67,8 +74,8 @@ impl Engine {
             return;
         };
         votes.record(from, granted);
-        if votes.is_won(&self.membership) {
-            self.start_campaign();
+        if votes.is_won(self.memberships.latest()) {
+            self.start_campaign(false);
         }
     }
 
@@ -96,7 +103,7 @@ impl Engine {
         // With every other vote in hand the own one may still be missing on disk. Leading is
         // then refused too: the term itself would not survive a restart.
         let is_own_vote_durable = self.writes.is_confirmed(campaign.own_vote);
-        if is_own_vote_durable && campaign.votes.is_won(&self.membership) {
+        if is_own_vote_durable && campaign.votes.is_won(self.memberships.latest()) {
             self.start_leading();
         }
     }

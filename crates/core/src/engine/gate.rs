@@ -3,8 +3,10 @@
 //! and only tallies ask the second (scenario A13).
 
 use super::Engine;
+use crate::snapshots::Offer;
 use crate::{
-    AppendOutcome, Body, EntryId, Incarnation, LogIndex, Message, NodeId, Round, Term, WriteId,
+    AppendOutcome, Body, EntryId, Incarnation, LogIndex, Message, NodeId, Round, SnapshotMeta,
+    Term, WriteId,
 };
 
 impl Engine {
@@ -25,6 +27,9 @@ impl Engine {
             return;
         }
         let asker = (from, sender);
+        if matches!(body, Body::PreVote { .. } | Body::Vote { .. }) {
+            self.tell_if_removed(asker);
+        }
         if term > self.hard.term {
             if let Body::Vote {
                 transfer: false, ..
@@ -38,6 +43,16 @@ impl Engine {
                 self.adopt_term(term);
             }
         }
+        self.dispatch(asker, (term, receiver), body);
+    }
+
+    fn dispatch(
+        &mut self,
+        asker: (NodeId, Incarnation),
+        (term, receiver): (Term, Incarnation),
+        body: Body,
+    ) {
+        let (from, life) = asker;
         let is_old = term < self.hard.term;
         match body {
             Body::PreVote { campaign, last } => self.on_pre_vote(asker, campaign, last),
@@ -56,22 +71,57 @@ impl Engine {
                 entries,
                 commit,
                 round,
+                last,
             } => {
+                self.note_leaders_last(receiver, last);
                 self.on_append(asker, prev, &entries, commit, round);
             }
             Body::AppendReply {
                 asked,
                 round,
                 outcome,
-                suspect: _,
+                suspect,
             } => {
                 if asked == self.hard.term {
-                    self.on_append_reply(asker, round, outcome);
+                    self.on_append_reply(asker, round, outcome, suspect);
                 }
             }
+            Body::SnapshotOffer { snapshot, round } => {
+                let offer = Offer {
+                    from,
+                    life,
+                    term,
+                    round,
+                };
+                self.on_offer_of_term(snapshot, offer);
+            }
+            Body::SnapshotReply {
+                asked,
+                round,
+                last,
+                outcome,
+                suspect,
+            } => {
+                if asked == self.hard.term {
+                    self.note_suspect(from, suspect);
+                    self.on_snapshot_reply(asker, round, last, outcome);
+                }
+            }
+            Body::TimeoutNow if is_old => self.counters.dropped += 1,
+            Body::TimeoutNow => self.on_timeout_now(from),
+            Body::Removed { index } => self.on_removed(index),
             Body::ReadIndex { read } => self.on_read_index(asker, read),
             Body::ReadIndexReply { read, index } => self.on_read_index_reply(read, index),
         }
+    }
+
+    /// An offer of an older term is answered like an append of one.
+    fn on_offer_of_term(&mut self, snapshot: SnapshotMeta, offer: Offer) {
+        if offer.term < self.hard.term {
+            let asker = (offer.from, offer.life);
+            return self.refuse_old_append(asker, offer.term, snapshot.last.index, offer.round);
+        }
+        self.on_snapshot_offer(snapshot, offer);
     }
 
     /// Tells the leader of an older term that it is deposed: the answer carries our term.
@@ -100,23 +150,34 @@ const fn is_reply(body: &Body) -> bool {
         Body::PreVoteReply { .. }
         | Body::VoteReply { .. }
         | Body::AppendReply { .. }
+        | Body::SnapshotReply { .. }
         | Body::ReadIndexReply { .. } => true,
-        Body::PreVote { .. } | Body::Vote { .. } | Body::Append { .. } | Body::ReadIndex { .. } => {
-            false
-        }
+        Body::PreVote { .. }
+        | Body::Vote { .. }
+        | Body::Append { .. }
+        | Body::SnapshotOffer { .. }
+        | Body::TimeoutNow
+        | Body::Removed { .. }
+        | Body::ReadIndex { .. } => false,
     }
 }
 
 /// Whether a newer term in such a message is adopted. Asking for a pre-vote changes nothing, and
 /// neither does a grant; a refusal tells the asker which term to catch up with (scenario A07).
+/// Whoever is told that it was removed has no use for a term.
 const fn moves_term(body: &Body) -> bool {
     match body {
-        Body::PreVote { .. } | Body::PreVoteReply { granted: true, .. } => false,
+        Body::PreVote { .. } | Body::PreVoteReply { granted: true, .. } | Body::Removed { .. } => {
+            false
+        }
         Body::PreVoteReply { granted: false, .. }
         | Body::Vote { .. }
         | Body::VoteReply { .. }
         | Body::Append { .. }
         | Body::AppendReply { .. }
+        | Body::SnapshotOffer { .. }
+        | Body::SnapshotReply { .. }
+        | Body::TimeoutNow
         | Body::ReadIndex { .. }
         | Body::ReadIndexReply { .. } => true,
     }

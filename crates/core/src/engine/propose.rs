@@ -37,6 +37,16 @@ impl Engine {
         {
             return Some(Refusal::TooLarge { limit_bytes });
         }
+        // Whoever takes over has to hold everything (scenario F03), and a leader that removes
+        // itself must not be asked to vouch for what comes behind (scenario C10).
+        let is_voter = self.memberships.latest().is_voter(self.config.id);
+        if leadership.transfer.is_some() || !is_voter {
+            return Some(Refusal::HandingOver);
+        }
+        let size = |command: &Bytes| command.len() as u64 + Entry::OVERHEAD_BYTES;
+        if !self.room.holds_proposals(commands.iter().map(size).sum()) {
+            return Some(Refusal::NoRoom);
+        }
         // A leader that cannot commit must not hoard its users' commands (scenario B21).
         let is_full = leadership.uncommitted.bytes() >= self.config.max_uncommitted_bytes;
         is_full.then_some(Refusal::Overloaded)

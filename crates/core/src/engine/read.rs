@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
 use crate::reads::Reader;
-use crate::{Action, Body, Incarnation, LogIndex, NodeId, ReadId, Refusal, Request, Round};
+use crate::{Action, Body, Incarnation, LogIndex, NodeId, ReadId, Refusal, Request, Round, Time};
 
 /// Reads that may wait at one node: for rounds or answers, and as many for apply. A host batches
 /// its users' reads, so a few are usual; without a bound a peer could fill our memory.
@@ -58,6 +58,7 @@ impl Engine {
             .first_of_term()
             .is_some_and(|first| self.commit >= first);
         let commit = self.commit;
+        let has_lease = self.lease_until().is_some_and(|until| self.now < until);
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
@@ -67,7 +68,10 @@ impl Engine {
                 Reader::Peer(node, life, read) => self.answer_read((node, life), read, None),
             };
         }
-        if is_committed {
+        if is_committed && has_lease {
+            self.counters.lease_reads += 1;
+            self.give_read_index(reader, commit);
+        } else if is_committed {
             leadership.reads.queue(reader, commit);
             self.ask_round_for_reads();
         } else {
@@ -92,32 +96,50 @@ impl Engine {
     /// Lets go the reads whose round a majority has answered, and asks the next round if more
     /// have come meanwhile.
     pub(super) fn confirm_reads(&mut self) {
+        let answered = self.majority_answered();
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
-        let (id, round) = (self.config.id, leadership.round);
-        let answered = reached_by_majority(&self.membership, |voter| {
-            if voter == id {
-                return round;
-            }
-            leadership
-                .peer(voter)
-                .map_or(Round::ZERO, |peer| peer.answered)
-        });
         let confirmed =
             answered.map_or_else(Vec::new, |answered| leadership.reads.confirm(answered));
         if confirmed.is_empty() {
             return;
         }
         for (reader, index) in confirmed {
-            match reader {
-                Reader::Local(read) => self.confirmed_reads.push((index, read)),
-                Reader::Peer(node, life, read) => {
-                    self.answer_read((node, life), read, Some(index));
-                }
-            }
+            self.give_read_index(reader, index);
         }
         self.ask_round_for_reads();
+    }
+
+    fn give_read_index(&mut self, reader: Reader, index: LogIndex) {
+        match reader {
+            Reader::Local(read) => self.confirmed_reads.push((index, read)),
+            Reader::Peer(node, life, read) => self.answer_read((node, life), read, Some(index)),
+        }
+    }
+
+    /// The newest round that a majority of the present voters has answered.
+    fn majority_answered(&self) -> Option<Round> {
+        let Role::Leader(leadership) = &self.role else {
+            return None;
+        };
+        reached_by_majority(self.memberships.latest(), |voter| {
+            if voter == self.config.id {
+                return leadership.round;
+            }
+            let peer = leadership.peer(voter);
+            peer.map_or(Round::ZERO, |peer| peer.answered)
+        })
+    }
+
+    /// Until when this leader may serve reads because no other can have been elected: a majority
+    /// of the present voters owes it silence until then, and has its clock's drift allowed for
+    /// [Thesis 6.4.1]. `None` without a lease.
+    pub(super) fn lease_until(&self) -> Option<Time> {
+        let Role::Leader(leadership) = &self.role else {
+            return None;
+        };
+        leadership.lease.until(self.majority_answered()?)
     }
 
     /// Gives the host the reads whose entries were all handed to apply before (scenario E15).

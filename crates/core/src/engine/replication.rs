@@ -33,6 +33,9 @@ impl Engine {
                 self.config.max_inflight_bytes,
             );
             let from = peer.next();
+            if from <= self.log.before().index && peer.receives().is_none() {
+                return self.offer_snapshot(position);
+            }
             if from > last || !peer.may_send(messages, bytes) {
                 return;
             }
@@ -62,6 +65,7 @@ impl Engine {
             "an append starts where the last one ended"
         );
         let prev = self.log.id_at(first.index.prev());
+        let end = self.log.last().index;
         peer.sent_entries(last.index, entries.size_bytes(), now);
         peer.commit_told = peer.commit_told.max(commit.min(last.index));
         let (to, life) = (peer.id, peer.life);
@@ -70,15 +74,18 @@ impl Engine {
             entries,
             commit,
             round,
+            last: end,
         };
         self.outbox.send(self.message(to, life, body));
     }
 
     /// Tells every peer that this leader is there, with the newest round and commit index.
     pub(super) fn broadcast_heartbeat(&mut self) {
-        let Role::Leader(leadership) = &self.role else {
+        let now = self.now;
+        let Role::Leader(leadership) = &mut self.role else {
             return;
         };
+        leadership.lease.asked(leadership.round, now);
         for position in 0..leadership.peers.len() {
             self.send_heartbeat(position);
         }
@@ -99,12 +106,18 @@ impl Engine {
         let commit = commit.min(matched);
         peer.commit_told = peer.commit_told.max(commit);
         let (to, life) = (peer.id, peer.life);
-        let prev = self.log.id_at(matched);
+        let prev = if matched >= self.log.before().index {
+            self.log.id_at(matched)
+        } else {
+            // Nothing is known of what was purged; every log agrees with its start.
+            EntryId::NONE
+        };
         let body = Body::Append {
             prev,
             entries: Entries::empty(),
             commit,
             round,
+            last: self.log.last().index,
         };
         self.outbox.send(self.message(to, life, body));
     }
@@ -118,6 +131,7 @@ impl Engine {
         for peer in &mut leadership.peers {
             peer.give_up_waiting(patience, now);
         }
+        self.repeat_offers(patience);
         self.replicate_to_all();
     }
 
@@ -127,8 +141,11 @@ impl Engine {
         (from, life): (NodeId, Incarnation),
         round: Round,
         outcome: AppendOutcome,
+        suspect: bool,
     ) {
-        let now = self.now;
+        let (now, patience) = (self.now, self.config.election_timeout_min);
+        let log_end = self.log.last().index;
+        self.note_suspect(from, suspect);
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
@@ -143,13 +160,18 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
-        peer.life = life;
-        peer.heard_at = now;
-        peer.answered = peer.answered.max(round);
+        peer.heard(life, round, now);
         match outcome {
             AppendOutcome::Matched(index) => match peer.confirm(index, asked, now) {
-                Confirmed::News => self.advance_commit(),
-                Confirmed::Stale => {}
+                Confirmed::News => {
+                    peer.note_catch_up(log_end, (now, patience));
+                    self.advance_commit();
+                }
+                Confirmed::Stale => {
+                    peer.note_catch_up(log_end, (now, patience));
+                    let lost = peer.confirms_less(index, round);
+                    self.counters.peer_regressions += u64::from(lost == Refused::Regressed);
+                }
                 Confirmed::NeverSent => self.counters.dropped += 1,
             },
             AppendOutcome::Conflict { refused, hint } => {
@@ -158,6 +180,16 @@ impl Engine {
         }
         self.confirm_reads();
         self.replicate_to(position);
+    }
+
+    /// Takes note of whether a peer says that it may have lost entries.
+    pub(super) fn note_suspect(&mut self, from: NodeId, suspect: bool) {
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if let Some(peer) = leadership.peers.iter_mut().find(|peer| peer.id == from) {
+            peer.suspect = suspect;
+        }
     }
 
     fn on_refused(&mut self, position: usize, refused: LogIndex, hint: EntryId, round: Round) {

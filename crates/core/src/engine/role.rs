@@ -4,9 +4,9 @@ use core::mem;
 
 use alloc::vec::Vec;
 
-use super::{Campaign, Engine, Leadership, Role};
+use super::{Campaign, Engine, Joining, Leadership, Role, Transfer};
+use crate::lease::Lease;
 use crate::ledger::Ledger;
-use crate::progress::Progress;
 use crate::quorum::Votes;
 use crate::reads::{LeaderReads, Reader};
 use crate::{
@@ -30,6 +30,7 @@ impl Engine {
     /// Moves to a newer term, as a follower of a leader yet to be heard [Raft 5.1].
     pub(super) fn adopt_term(&mut self, term: Term) {
         debug_assert!(term > self.hard.term, "terms only rise");
+        self.conclude_transfer();
         self.leave_role();
         self.role = Role::Follower;
         self.leader = None;
@@ -87,23 +88,23 @@ impl Engine {
 
     /// Becomes leader of the present term, before anything is sent or appended.
     pub(super) fn become_leader(&mut self) {
-        let id = self.config.id;
         let last = self.log.last().index;
-        let others = self.membership.members().filter(|&member| member != id);
-        let peers = others
-            .map(|peer| Progress::new(peer, last, self.now))
-            .collect();
-        self.leader = Some(id);
+        self.leader = Some(self.config.id);
         self.counters.elections_won += 1;
         self.role = Role::Leader(Leadership {
-            peers,
+            peers: Vec::new(),
             first: last.next(),
             round: Round::ZERO,
             reads: LeaderReads::default(),
             uncommitted: Ledger::default(),
+            lease: Lease::new(self.config.lease),
+            transfer: None,
+            joining: None,
+            settled_membership: LogIndex::NONE,
             heartbeat_at: self.now.after(self.config.heartbeat_interval),
             quorum_heard_at: self.now,
         });
+        self.replicate_to_members();
     }
 
     /// Ends what only the present role could finish. Reads of this node's users are refused;
@@ -121,6 +122,7 @@ impl Engine {
             // A leader has no election timer. Everybody else keeps theirs: a newer term alone is
             // no reason to wait longer.
             self.restart_election_timer();
+            self.end_requests(leadership.joining, leadership.transfer);
             refused.extend(
                 leadership
                     .reads
@@ -137,6 +139,28 @@ impl Engine {
                 request: Request::Read(read),
                 reason,
             });
+        }
+    }
+
+    /// Answers those who wait for what only this leadership could bring about.
+    fn end_requests(&mut self, joining: Option<Joining>, transfer: Option<Transfer>) {
+        let reason = Refusal::NotLeader { leader: None };
+        if let Some(joining) = joining {
+            self.refuse_change(joining.change, reason);
+        }
+        if let Some(request) = transfer.and_then(|transfer| transfer.request) {
+            self.refuse_transfer(request, reason);
+        }
+    }
+
+    /// To whom this leader hands over.
+    pub(super) fn transfer_target(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(leadership) => {
+                let transfer = leadership.transfer.as_ref();
+                transfer.map(|transfer| transfer.target)
+            }
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => None,
         }
     }
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
 use crate::timeout::{Timeout, TimeoutReason};
-use crate::{Action, Refusal, Request, Time};
+use crate::{Action, Priority, Refusal, Request, Time};
 
 impl Engine {
     /// When the next tick has an effect, and which.
@@ -19,6 +19,7 @@ impl Engine {
                 Timeout::new(leadership.heartbeat_at, TimeoutReason::Heartbeat)
                     .or_sooner(self.quorum_lost_at(), TimeoutReason::CheckQuorum)
                     .or_sooner(self.storage_stalled_at(), TimeoutReason::StorageStall)
+                    .or_sooner(leadership.transfer_deadline(), TimeoutReason::Transfer)
             }
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
                 Timeout::new(self.election_at, TimeoutReason::Election)
@@ -31,6 +32,7 @@ impl Engine {
         timeout
             .or_sooner(read, TimeoutReason::ReadTimeout)
             .or_sooner(self.applies.retry_at(), TimeoutReason::LoadRetry)
+            .or_sooner(self.snapshots.retry_at(), TimeoutReason::SnapshotRetry)
     }
 
     pub(super) fn on_tick(&mut self, now: Time) {
@@ -42,8 +44,12 @@ impl Engine {
         if is_late && !self.was_late {
             self.forgive_pause();
         }
+        if is_late && let Role::Leader(leadership) = &mut self.role {
+            leadership.lease.void();
+        }
         self.was_late = is_late;
         self.applies.tick(self.now);
+        self.snapshots.tick(self.now);
         self.expire_forwarded_reads();
         match self.role {
             Role::Leader(_) => self.tick_leader(),
@@ -79,6 +85,7 @@ impl Engine {
             self.counters.storage_stalls += 1;
             return self.step_down();
         }
+        self.expire_transfer();
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
@@ -90,6 +97,7 @@ impl Engine {
         let patience = self.resend_patience();
         self.broadcast_heartbeat();
         self.resend_lost(patience);
+        self.compact();
     }
 
     /// When this leader stops because no majority has answered. It must stop: its heartbeats
@@ -98,7 +106,7 @@ impl Engine {
         let Role::Leader(leadership) = &self.role else {
             return None;
         };
-        let heard = reached_by_majority(&self.membership, |voter| {
+        let heard = reached_by_majority(self.memberships.latest(), |voter| {
             if voter == self.config.id {
                 return Time::NEVER;
             }
@@ -143,10 +151,17 @@ impl Engine {
         self.config.election_timeout_min / 2
     }
 
-    /// Draws the next election timeout [Raft 5.2].
+    /// Draws the next election timeout [Raft 5.2]. A preference moves it within the range or
+    /// beyond it, never below.
     pub(super) fn restart_election_timer(&mut self) {
-        let min = crate::time::nanos(self.config.election_timeout_min);
-        let max = crate::time::nanos(self.config.election_timeout_max);
+        let shortest = crate::time::nanos(self.config.election_timeout_min);
+        let longest = crate::time::nanos(self.config.election_timeout_max);
+        let spread = longest.saturating_sub(shortest);
+        let (min, max) = match self.config.priority {
+            Priority::High => (shortest, shortest.saturating_add(spread / 2)),
+            Priority::Normal => (shortest, longest),
+            Priority::Low => (longest, longest.saturating_add(spread)),
+        };
         let timeout = Duration::from_nanos(self.rng.u64(min..=max));
         self.election_at = self.now.after(timeout);
     }

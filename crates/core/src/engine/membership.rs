@@ -1,0 +1,268 @@
+//! Changes of the membership, one server at a time [Thesis 4.1]: when one may be made, how a new
+//! voter is brought in, and what follows when one takes force or is committed. What each change
+//! makes of a membership is in `change.rs`.
+
+use super::{Engine, Joining, Role};
+use crate::progress::Progress;
+use crate::quorum::majority;
+use crate::{
+    Action, Body, Change, ChangeId, ChangeRefusal, EntryId, Incarnation, LogIndex, Membership,
+    NodeId, Payload, Refusal, Request,
+};
+
+/// Rounds in which a new node may try to catch up before adding it as a voter is given up
+/// [Thesis 4.2.1].
+const MAX_CATCH_UP_ROUNDS: u32 = 10;
+/// Election timeouts for which a new node may be silent before adding it is given up.
+const MAX_SILENCE: u32 = 10;
+
+impl Engine {
+    pub(super) fn on_change(&mut self, change: ChangeId, what: &Change) {
+        match self.try_change(change, what) {
+            Ok(Some(entry)) => self.announce_change(change, entry),
+            // A voter to be: answered when it has caught up, or not.
+            Ok(None) => {}
+            Err(reason) => self.refuse_change(change, reason),
+        }
+    }
+
+    fn try_change(&mut self, change: ChangeId, what: &Change) -> Result<Option<EntryId>, Refusal> {
+        self.check_may_change()?;
+        let present = self.memberships.latest();
+        let wanted = what.applied_to(present).map_err(Refusal::Change)?;
+        let is_new = wanted != *present;
+        match what {
+            Change::Promote { node } => self.check_may_promote(*node, &wanted)?,
+            Change::Remove { .. } => self.check_reachable(&wanted)?,
+            Change::AddLearner { .. } | Change::AddVoter { .. } | Change::UpdateAddress { .. } => {}
+        }
+        let Change::AddVoter { node, .. } = what else {
+            return self.append_membership(&wanted).map(Some);
+        };
+        if is_new {
+            let _learner = self.append_membership(&wanted)?;
+        }
+        let Role::Leader(leadership) = &mut self.role else {
+            return Ok(None);
+        };
+        leadership.joining = Some(Joining {
+            change,
+            node: *node,
+            since: self.now,
+            rounds_before: leadership.peer(*node).map_or(0, Progress::rounds),
+        });
+        Ok(None)
+    }
+
+    /// One change at a time, and none before the leader has committed an entry of its term: a
+    /// quorum of the membership before might else not meet one of the membership after
+    /// (scenarios C01, C02).
+    fn check_may_change(&self) -> Result<(), Refusal> {
+        let Role::Leader(leadership) = &self.role else {
+            return Err(Refusal::NotLeader {
+                leader: self.leader,
+            });
+        };
+        let refuse = |reason| Err(Refusal::Change(reason));
+        if leadership.transfer.is_some() {
+            return refuse(ChangeRefusal::HandingOver);
+        }
+        if self.commit < leadership.first {
+            return refuse(ChangeRefusal::NoOwnCommit);
+        }
+        if self.memberships.latest_index() > self.commit || leadership.joining.is_some() {
+            return refuse(ChangeRefusal::InFlight);
+        }
+        Ok(())
+    }
+
+    fn check_may_promote(&self, node: NodeId, wanted: &Membership) -> Result<(), Refusal> {
+        if !self.is_caught_up(node) {
+            return Err(Refusal::Change(ChangeRefusal::NotCaughtUp));
+        }
+        self.check_reachable(wanted)
+    }
+
+    /// A new voter that lags would delay the next commits (scenario C11).
+    fn is_caught_up(&self, node: NodeId) -> bool {
+        let Role::Leader(leadership) = &self.role else {
+            return false;
+        };
+        let patience = self.config.election_timeout_min;
+        let is_prepared = |peer: &Progress| {
+            peer.is_caught_up(self.now, patience) && !peer.suspect && self.was_heard_lately(peer)
+        };
+        leadership.peer(node).is_some_and(is_prepared)
+    }
+
+    fn check_reachable(&self, wanted: &Membership) -> Result<(), Refusal> {
+        let Role::Leader(leadership) = &self.role else {
+            return Ok(());
+        };
+        let is_reachable = |voter: &&NodeId| {
+            let peer = leadership.peer(**voter);
+            **voter == self.config.id || peer.is_some_and(|peer| self.was_heard_lately(peer))
+        };
+        let reachable = wanted.voters().iter().filter(is_reachable).count();
+        let is_enough = reachable >= majority(wanted.voters().len());
+        if self.config.require_reachable_quorum && !is_enough {
+            return Err(Refusal::Change(ChangeRefusal::QuorumUnreachable));
+        }
+        Ok(())
+    }
+
+    pub(super) fn was_heard_lately(&self, peer: &Progress) -> bool {
+        self.now.since(peer.heard_at) <= self.config.election_timeout_max
+    }
+
+    /// Puts a membership in force by appending it.
+    fn append_membership(&mut self, membership: &Membership) -> Result<EntryId, Refusal> {
+        let bytes = membership.encode();
+        let size = bytes.len() as u64 + crate::Entry::OVERHEAD_BYTES;
+        if !self.room.holds(size) {
+            return Err(Refusal::NoRoom);
+        }
+        self.append_own([Payload::Membership(bytes)]);
+        self.follow_membership();
+        self.replicate_to_all();
+        Ok(self.log.last())
+    }
+
+    /// Another membership may be in force: whom to replicate to, and who is told.
+    pub(super) fn follow_membership(&mut self) {
+        if !self.memberships.take_changed() {
+            return;
+        }
+        let (index, membership) = (self.memberships.latest_index(), self.memberships.latest());
+        if membership.contains(self.config.id) {
+            // Added again since (or the word was about an older membership).
+            self.removed_at.take_if(|removed| *removed < index);
+        }
+        let membership = membership.clone();
+        self.outbox
+            .notify(Action::MembershipChanged { index, membership });
+        self.replicate_to_members();
+    }
+
+    /// Begins to replicate to whoever is a member and was not. Whoever is no member any more is
+    /// kept until that is committed, so that it hears of it (scenario A12).
+    pub(super) fn replicate_to_members(&mut self) {
+        let (id, now, last) = (self.config.id, self.now, self.log.last().index);
+        let committed = self.memberships.at(self.commit).1;
+        let members = self.memberships.latest().members();
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        for member in members.chain(committed.members()) {
+            if member != id && leadership.peer(member).is_none() {
+                leadership.peers.push(Progress::new(member, last, now));
+            }
+        }
+    }
+
+    /// What a leader does when the membership in force is committed: it lets go of who left, and
+    /// leaves itself if it was removed, not before (scenario C07) [Thesis 4.2.2].
+    pub(super) fn settle_membership(&mut self) {
+        let (index, commit, id) = (self.memberships.latest_index(), self.commit, self.config.id);
+        let membership = self.memberships.latest();
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if index > commit || index <= leadership.settled_membership {
+            return;
+        }
+        leadership.settled_membership = index;
+        let left = |peer: &mut Progress| !membership.contains(peer.id);
+        let gone: alloc::vec::Vec<_> = leadership.peers.extract_if(.., left).collect();
+        let must_leave = !membership.is_voter(id);
+        for peer in gone {
+            let notice = self.message(peer.id, peer.life, Body::Removed { index });
+            self.outbox.send(notice);
+        }
+        if must_leave {
+            self.leave_after_removal();
+        }
+    }
+
+    /// The next step of adding a voter, when the last one is committed.
+    pub(super) fn advance_joining(&mut self) {
+        let Role::Leader(leadership) = &self.role else {
+            return;
+        };
+        let Some(Joining {
+            change,
+            node,
+            since,
+            rounds_before,
+        }) = leadership.joining
+        else {
+            return;
+        };
+        if leadership.transfer.is_some() || self.memberships.latest_index() > self.commit {
+            return;
+        }
+        if self.is_caught_up(node) {
+            let wanted = self.memberships.latest().with_voter(node);
+            let outcome = self.check_reachable(&wanted);
+            let outcome = outcome.and_then(|()| self.append_membership(&wanted));
+            self.end_joining();
+            return match outcome {
+                Ok(entry) => self.announce_change(change, entry),
+                Err(reason) => self.refuse_change(change, reason),
+            };
+        }
+        let peer = leadership.peer(node);
+        let heard_at = peer.map_or(since, |peer| peer.heard_at.max(since));
+        let silence = self.now.since(heard_at);
+        let rounds = peer
+            .map_or(0, Progress::rounds)
+            .saturating_sub(rounds_before);
+        let is_silent = silence > self.config.election_timeout_max.saturating_mul(MAX_SILENCE);
+        if is_silent || rounds >= MAX_CATCH_UP_ROUNDS {
+            self.end_joining();
+            self.refuse_change(change, Refusal::Change(ChangeRefusal::NotCaughtUp));
+        }
+    }
+
+    const fn end_joining(&mut self) {
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.joining = None;
+        }
+    }
+
+    fn announce_change(&mut self, change: ChangeId, entry: EntryId) {
+        self.outbox
+            .notify(Action::MembershipAppended { change, entry });
+    }
+
+    pub(super) fn refuse_change(&mut self, change: ChangeId, reason: Refusal) {
+        let request = Request::Change(change);
+        self.outbox.notify(Action::Refused { request, reason });
+    }
+
+    /// Tells a campaigning node that it was removed, while somebody leads: it would never learn
+    /// it otherwise (scenario A12).
+    pub(super) fn tell_if_removed(&mut self, (to, life): (NodeId, Incarnation)) {
+        let (index, committed) = self.memberships.at(self.commit);
+        let is_stranger = !committed.contains(to) && !self.memberships.latest().contains(to);
+        if is_stranger && !committed.voters().is_empty() && self.is_led() {
+            let notice = self.message(to, life, Body::Removed { index });
+            self.outbox.send(notice);
+        }
+    }
+
+    /// A member says that we are none. It may not know of a later membership that our log holds.
+    pub(super) fn on_removed(&mut self, index: LogIndex) {
+        let latest = self.memberships.latest();
+        let knows_better =
+            latest.contains(self.config.id) && self.memberships.latest_index() >= index;
+        if knows_better || self.is_leader() || self.removed_at.is_some() {
+            return;
+        }
+        self.removed_at = Some(index);
+        self.outbox.notify(Action::Removed { index });
+        if !matches!(self.role, Role::Follower) {
+            self.step_down();
+        }
+    }
+}

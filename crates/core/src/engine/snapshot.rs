@@ -1,0 +1,217 @@
+//! Snapshots that come and go on this node: one that a leader offers, arrives and is installed,
+//! and one that is due and taken. Offering them is in `offer.rs`, dropping what they replace in
+//! `compaction.rs`.
+
+use super::Engine;
+use crate::snapshots::Offer;
+use crate::{
+    Action, Body, EntryId, LogIndex, Membership, SnapshotMeta, SnapshotOutcome, Term, Violation,
+    WriteId,
+};
+
+impl Engine {
+    /// A leader of the present term offers a snapshot: its log does not reach back to what we
+    /// lack.
+    pub(super) fn on_snapshot_offer(&mut self, snapshot: SnapshotMeta, offer: Offer) {
+        if let Some(violation) = self.contradicts_known_leader(offer.from) {
+            return self.stop(violation);
+        }
+        if !self.is_sound_snapshot(&snapshot) {
+            self.counters.dropped += 1;
+            return;
+        }
+        self.follow(offer.from);
+        let last = snapshot.last;
+        if last.index <= self.commit {
+            return self.answer_known_snapshot(last, offer);
+        }
+        if self
+            .snapshots
+            .installing()
+            .is_some_and(|installing| installing.last == last)
+        {
+            return;
+        }
+        let bytes = match self.snapshots.incoming_mut() {
+            Some(incoming) if incoming.snapshot == snapshot => {
+                incoming.offer = offer;
+                incoming.bytes
+            }
+            Some(_) | None => {
+                let from = offer.from;
+                self.outbox.notify(Action::ReceiveSnapshot {
+                    from,
+                    snapshot: snapshot.clone(),
+                });
+                let before = self.snapshots.expect(snapshot, offer);
+                self.drop_snapshots(before);
+                0
+            }
+        };
+        let outcome = SnapshotOutcome::Receiving { bytes };
+        self.answer_snapshot(offer, last, outcome, WriteId::NONE);
+    }
+
+    /// Whether the snapshot can be any engine's at all. The wire promises nothing.
+    fn is_sound_snapshot(&self, snapshot: &SnapshotMeta) -> bool {
+        let EntryId { term, index } = snapshot.last;
+        let is_sound_id = index != LogIndex::NONE && index.next() != index;
+        let is_sound_term = term > Term::ZERO && term <= self.hard.term;
+        let is_sound_membership =
+            snapshot.membership_index <= index && !snapshot.membership.voters().is_empty();
+        is_sound_id && is_sound_term && is_sound_membership
+    }
+
+    /// What is committed here equals the leader's log. A snapshot that says otherwise must not
+    /// be obeyed.
+    fn answer_known_snapshot(&mut self, last: EntryId, offer: Offer) {
+        let here = self.log.term_at(last.index);
+        if let Some(term) = here.filter(|&term| term != last.term) {
+            return self.stop(Violation::SnapshotConflict {
+                committed: EntryId::new(last.index, term),
+                offered: last,
+                leader: offer.from,
+            });
+        }
+        let needs = self.writes.covering(last.index);
+        self.answer_snapshot(offer, last, SnapshotOutcome::Installed, needs);
+    }
+
+    fn answer_snapshot(
+        &mut self,
+        offer: Offer,
+        last: EntryId,
+        outcome: SnapshotOutcome,
+        needs: WriteId,
+    ) {
+        let body = Body::SnapshotReply {
+            asked: offer.term,
+            round: offer.round,
+            last,
+            outcome,
+            suspect: self.hard.floor.is_some(),
+        };
+        let reply = self.message(offer.from, offer.life, body);
+        self.outbox.answer(reply, needs);
+    }
+
+    /// So much has arrived.
+    pub(super) fn on_snapshot_progress(&mut self, last: EntryId, bytes: u64) {
+        let Some(incoming) = self.snapshots.incoming_mut() else {
+            return;
+        };
+        if incoming.snapshot.last == last {
+            incoming.bytes = bytes;
+        }
+    }
+
+    /// All of it has arrived and is right: make it ours, if it is still ahead of us. The answer
+    /// leaves when it is durable and in place (scenario D16).
+    pub(super) fn on_snapshot_received(&mut self, last: EntryId) {
+        let Some(incoming) = self.snapshots.take_incoming(last) else {
+            return;
+        };
+        let snapshot = incoming.snapshot;
+        if last.index <= self.commit || self.is_leader() || self.snapshots.installing().is_some() {
+            return self.drop_snapshots([snapshot]);
+        }
+        let discard_log = !self.log.contains(last);
+        let kept = (discard_log, self.commit);
+        let write = self.writes.install(last.index, kept, self.now);
+        self.outbox.install(write, snapshot.clone(), discard_log);
+        if discard_log {
+            // What lies behind the snapshot contradicts it, or does not reach it (scenario D04).
+            self.log.reset(last);
+            let membership = snapshot.membership.clone();
+            self.memberships
+                .reset(snapshot.membership_index, membership);
+        }
+        self.commit = last.index;
+        self.snapshots.install(write, snapshot);
+        self.counters.snapshots_installed += 1;
+        let installed = SnapshotOutcome::Installed;
+        self.answer_snapshot(incoming.offer, last, installed, write);
+    }
+
+    /// It cannot be had: the leader may offer another.
+    pub(super) fn on_snapshot_lost(&mut self, last: EntryId) {
+        if let Some(incoming) = self.snapshots.take_incoming(last) {
+            self.answer_snapshot(incoming.offer, last, SnapshotOutcome::Lost, WriteId::NONE);
+        }
+    }
+
+    /// The installed snapshot is durable: the state machine and the log may rest on it.
+    pub(super) fn finish_install(&mut self) {
+        let writes = &self.writes;
+        let installed = self
+            .snapshots
+            .take_installed(|write| writes.is_confirmed(write));
+        if let Some(snapshot) = installed {
+            self.snapshots.replace(snapshot);
+            self.snapshots.is_restored = false;
+            self.compact();
+        }
+    }
+
+    /// Replaces the state machine by the newest snapshot where it holds less. In order with what
+    /// was handed over before, so that no entry is applied twice (scenario D01).
+    pub(super) fn restore_snapshot(&mut self) {
+        if self.snapshots.is_restored {
+            return;
+        }
+        self.snapshots.is_restored = true;
+        let Some(snapshot) = self.snapshots.newest() else {
+            return;
+        };
+        if self.applies.handed() < snapshot.last.index {
+            self.applies.restore(snapshot.last.index);
+            self.outbox.restore(snapshot.clone());
+        }
+    }
+
+    /// Asks for a snapshot when enough was applied since the last.
+    pub(super) fn ask_for_snapshot(&mut self) {
+        let limits = (self.config.snapshot_bytes, self.config.snapshot_entries);
+        if self.snapshots.is_due(self.applies.applied(), limits) {
+            self.snapshots.asked();
+            self.outbox.notify(Action::SnapshotDue);
+        }
+    }
+
+    /// A snapshot of our state machine is durable. What the host says of it is checked like what
+    /// a peer says.
+    pub(super) fn on_snapshot_taken(&mut self, snapshot: SnapshotMeta) {
+        self.snapshots.taken();
+        let last = snapshot.last;
+        let in_force: (LogIndex, &Membership) = self.memberships.at(last.index);
+        let is_sound = last.index <= self.applies.applied()
+            && self.log.contains(last)
+            && last.index > self.log.before().index
+            && in_force == (snapshot.membership_index, &snapshot.membership);
+        let is_newer = last.index > self.snapshots.last().index;
+        if is_sound && is_newer && self.snapshots.installing().is_none() {
+            self.snapshots.replace(snapshot);
+            self.compact();
+        } else {
+            self.counters.dropped += u64::from(!is_sound);
+            self.drop_snapshots([snapshot]);
+        }
+    }
+
+    pub(super) fn on_snapshot_failed(&mut self) {
+        let retry_at = self.now.after(self.config.heartbeat_interval);
+        self.snapshots.failed(retry_at);
+    }
+
+    /// A snapshot that arrives is not needed when the entries came first.
+    pub(super) fn drop_needless_snapshot(&mut self) {
+        let needless = self.snapshots.take_needless(self.commit);
+        self.drop_snapshots(needless);
+    }
+
+    pub(super) fn drop_snapshots(&mut self, snapshots: impl IntoIterator<Item = SnapshotMeta>) {
+        for snapshot in snapshots {
+            self.outbox.notify(Action::DropSnapshot { snapshot });
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Handing leadership over [Thesis 3.10]: to whom, how, and what ends it. While it lasts nothing
+//! is appended, so that the target can hold everything (scenario F03).
+
+use super::{Engine, Role, Transfer};
+use crate::progress::Progress;
+use crate::{Action, Body, NodeId, Refusal, Request, TransferId, TransferRefusal};
+
+/// Entries that a target may lack when the transfer starts: it has one election timeout to get
+/// them, in which nothing is written (scenario F04).
+const MAX_LAG: u64 = 10_000;
+
+impl Engine {
+    pub(super) fn on_transfer(&mut self, transfer: TransferId, target: Option<NodeId>) {
+        if let Err(reason) = self.start_transfer(Some(transfer), target) {
+            self.refuse_transfer(transfer, reason);
+        }
+    }
+
+    /// Starts a transfer to `target`, or to whoever is best prepared.
+    pub(super) fn start_transfer(
+        &mut self,
+        request: Option<TransferId>,
+        target: Option<NodeId>,
+    ) -> Result<(), Refusal> {
+        let Role::Leader(leadership) = &self.role else {
+            return Err(Refusal::NotLeader {
+                leader: self.leader,
+            });
+        };
+        if leadership.transfer.is_some() {
+            return Err(Refusal::Transfer(TransferRefusal::InFlight));
+        }
+        let target = match target {
+            Some(target) => self.check_target(target).map(|()| target),
+            None => self.best_target().ok_or(TransferRefusal::NoTarget),
+        };
+        let target = target.map_err(Refusal::Transfer)?;
+        let deadline = self.now.after(self.config.election_timeout_max);
+        let Role::Leader(leadership) = &mut self.role else {
+            return Ok(());
+        };
+        // Whoever is told to campaign needs nobody's silence (scenario E06).
+        leadership.lease.end();
+        leadership.transfer = Some(Transfer {
+            request,
+            target,
+            deadline,
+            is_told: false,
+        });
+        Ok(())
+    }
+
+    fn check_target(&self, target: NodeId) -> Result<(), TransferRefusal> {
+        let membership = self.memberships.latest();
+        if target == self.config.id {
+            return Err(TransferRefusal::Itself);
+        }
+        if membership.is_learner(target) {
+            return Err(TransferRefusal::Learner);
+        }
+        let Role::Leader(leadership) = &self.role else {
+            return Err(TransferRefusal::UnknownNode);
+        };
+        let Some(peer) = leadership
+            .peer(target)
+            .filter(|_| membership.is_voter(target))
+        else {
+            return Err(TransferRefusal::UnknownNode);
+        };
+        if peer.suspect {
+            return Err(TransferRefusal::Suspect);
+        }
+        let lag = peer.matched().distance_to(self.log.last().index);
+        if lag > MAX_LAG || !peer.is_replicating() || !self.was_heard_lately(peer) {
+            return Err(TransferRefusal::TooFarBehind);
+        }
+        Ok(())
+    }
+
+    /// The voter that holds most, of those that could lead.
+    fn best_target(&self) -> Option<NodeId> {
+        let Role::Leader(leadership) = &self.role else {
+            return None;
+        };
+        let fit = leadership
+            .peers
+            .iter()
+            .filter(|peer| self.check_target(peer.id).is_ok());
+        fit.max_by_key(|peer| peer.matched()).map(|peer| peer.id)
+    }
+
+    /// Tells the target to campaign as soon as it holds everything.
+    pub(super) fn advance_transfer(&mut self) {
+        let last = self.log.last().index;
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        let Some(transfer) = &mut leadership.transfer else {
+            return;
+        };
+        let peer = leadership
+            .peers
+            .iter()
+            .find(|peer| peer.id == transfer.target);
+        let Some(peer) = peer.filter(|peer| peer.matched() >= last && !transfer.is_told) else {
+            return;
+        };
+        transfer.is_told = true;
+        let (to, life) = (peer.id, peer.life);
+        let message = self.message(to, life, Body::TimeoutNow);
+        self.outbox.send(message);
+    }
+
+    /// The target has not taken over in time: writes go on here.
+    pub(super) fn expire_transfer(&mut self) {
+        let now = self.now;
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        let expired = leadership
+            .transfer
+            .take_if(|transfer| transfer.deadline <= now);
+        if let Some(request) = expired.and_then(|transfer| transfer.request) {
+            self.refuse_transfer(request, Refusal::TimedOut);
+        }
+    }
+
+    /// A newer term ended this leadership: a transfer that had come to the target's campaign is
+    /// done.
+    pub(super) fn conclude_transfer(&mut self) {
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        let Some(told) = leadership.transfer.take_if(|transfer| transfer.is_told) else {
+            return;
+        };
+        self.counters.transfers += 1;
+        if let Some(transfer) = told.request {
+            let target = told.target;
+            self.outbox.notify(Action::HandedOver { transfer, target });
+        }
+    }
+
+    /// A leader whose removal is committed asks the best of the others to take over, so that
+    /// nobody has to wait for an election timeout [Thesis 4.2.2].
+    pub(super) fn leave_after_removal(&mut self) {
+        if let Some(target) = self.best_target()
+            && let Role::Leader(leadership) = &self.role
+        {
+            let peer = leadership.peer(target);
+            let life = peer.map_or(crate::Incarnation::UNKNOWN, |peer: &Progress| peer.life);
+            let message = self.message(target, life, Body::TimeoutNow);
+            self.outbox.send(message);
+        }
+        self.step_down();
+    }
+
+    /// The leader wants us to campaign: at once, without asking whether we could, and with the
+    /// word that its followers owe it no silence (scenarios F01, F02).
+    pub(super) fn on_timeout_now(&mut self, from: NodeId) {
+        let is_from_leader = self.leader == Some(from);
+        if is_from_leader
+            && self.memberships.latest().is_voter(self.config.id)
+            && self.may_campaign()
+        {
+            self.start_campaign(true);
+        }
+    }
+
+    pub(super) fn refuse_transfer(&mut self, transfer: TransferId, reason: Refusal) {
+        let request = Request::Transfer(transfer);
+        self.outbox.notify(Action::Refused { request, reason });
+    }
+}
