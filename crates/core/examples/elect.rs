@@ -59,8 +59,19 @@ impl Cluster {
                 leader: _,
             } => println!("{node} is {role:?} in {term}"),
             Action::Fatal(violation) => println!("{node} stops: {violation}"),
-            // The command is seen when it is applied; nothing is read, from disk or by users.
+            // The command is seen when it is applied; nothing is read, from disk or by users; the
+            // members stay, and the log is too short for a snapshot.
             Action::Proposed { .. }
+            | Action::InstallSnapshot { .. }
+            | Action::RestoreSnapshot { .. }
+            | Action::PurgeLog { .. }
+            | Action::SnapshotDue
+            | Action::ReceiveSnapshot { .. }
+            | Action::DropSnapshot { .. }
+            | Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. }
             | Action::Refused { .. }
             | Action::ReadReady { .. }
             | Action::LoadEntries { .. } => {}

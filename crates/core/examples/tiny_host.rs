@@ -13,7 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use quorate_core::{
     Action, Config, Engine, Entries, Entry, EntryId, Event, HardState, Incarnation, LoadOutcome,
-    LogIndex, Membership, Message, NodeId, Payload, ProposalId, ReadId, Recovered, RoleName, Time,
+    LogIndex, Membership, Message, NodeId, Payload, ProposalId, ReadId, Recovered, RoleName,
+    SnapshotMeta, Time,
 };
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -22,7 +23,17 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 #[derive(Default)]
 struct Disk {
     hard_state: HardState,
+    /// The entry before the first in `log`: the last one purged.
+    before: EntryId,
     log: Vec<Entry>,
+    snapshot: Option<Snapshot>,
+}
+
+/// The words that all entries up to a label made.
+#[derive(Clone)]
+struct Snapshot {
+    meta: SnapshotMeta,
+    words: Vec<String>,
 }
 
 impl Disk {
@@ -43,13 +54,37 @@ impl Disk {
         }
     }
 
+    /// Makes a snapshot the node's own, in one step. A log that does not go on where it ends is
+    /// dropped with it.
+    fn install(&mut self, snapshot: Snapshot, discard_log: bool) {
+        if discard_log {
+            self.log.clear();
+            self.before = snapshot.meta.last;
+        }
+        self.snapshot = Some(snapshot);
+    }
+
+    /// Drops entries that a snapshot holds.
+    fn purge(&mut self, through: EntryId) {
+        self.log.retain(|entry| entry.index > through.index);
+        self.before = through;
+    }
+
     /// What the engine wants to know of the disk at a start.
     fn recovered(&self) -> Recovered {
         let mut recovered = Recovered {
             hard_state: self.hard_state,
+            snapshot: self.snapshot.as_ref().map(|snapshot| snapshot.meta.clone()),
+            before: self.before,
+            last: self.before.index,
             ..Recovered::default()
         };
         for entry in &self.log {
+            if let Payload::Membership(bytes) = &entry.payload
+                && let Ok(membership) = Membership::decode(bytes)
+            {
+                recovered.memberships.push((entry.index, membership));
+            }
             if recovered
                 .term_starts
                 .last()
@@ -71,13 +106,21 @@ struct Host {
     words: Vec<String>,
     /// Users that wait for their command to be applied. It is theirs only if index and term match.
     proposals: BTreeMap<ProposalId, EntryId>,
+    /// The last entry applied: the label of a snapshot.
+    applied: EntryId,
+    /// A snapshot to be fetched from another node, and one that was.
+    wanted: Option<(NodeId, SnapshotMeta)>,
+    received: Option<Snapshot>,
     mailbox: VecDeque<Event>,
 }
 
 impl Host {
     fn start(node: NodeId, life: u64, disk: Disk, now: Time) -> Outcome<Self> {
         let founders = Membership::new((1..=3).filter_map(NodeId::new), []);
-        let config = Config::new(node, life).validate()?;
+        let mut config = Config::new(node, life);
+        config.snapshot_entries = Some(4);
+        config.trailing_entries = 0;
+        let config = config.validate()?;
         let life = Incarnation::new(life);
         let recovered = disk.recovered();
         Ok(Self {
@@ -85,6 +128,9 @@ impl Host {
             disk,
             words: Vec::new(),
             proposals: BTreeMap::new(),
+            applied: EntryId::NONE,
+            wanted: None,
+            received: None,
             mailbox: VecDeque::new(),
         })
     }
@@ -123,7 +169,41 @@ impl Host {
                 self.disk.append(&entries);
                 self.mailbox.push_back(Event::Persisted(write));
             }
+            Action::InstallSnapshot {
+                write,
+                snapshot: _,
+                discard_log,
+            } => {
+                if let Some(received) = self.received.take() {
+                    self.disk.install(received, discard_log);
+                    self.mailbox.push_back(Event::Persisted(write));
+                }
+            }
+            Action::RestoreSnapshot { snapshot } => {
+                if let Some(Snapshot { meta: _, words }) = &self.disk.snapshot {
+                    self.words.clone_from(words);
+                }
+                let index = snapshot.last.index;
+                println!(
+                    "{node} restores {:?} from a snapshot at {index}",
+                    self.words
+                );
+                self.mailbox.push_back(Event::Applied(index));
+            }
+            Action::PurgeLog { through } => self.disk.purge(through),
+            Action::SnapshotDue => self.take_snapshot(),
+            // Another host's disk: the world carries it.
+            Action::ReceiveSnapshot { from, snapshot } => self.wanted = Some((from, snapshot)),
+            // This disk keeps one snapshot; the next replaces it.
+            Action::DropSnapshot { .. } => {}
+            Action::MembershipChanged { index, membership } => {
+                println!("{node} counts {:?} since {index}", membership.voters());
+            }
             Action::Apply { entries } => entries.iter().for_each(|entry| self.apply(node, entry)),
+            // Nobody changes the members here, or asks for another leader.
+            Action::MembershipAppended { .. }
+            | Action::HandedOver { .. }
+            | Action::Removed { .. } => {}
             Action::Proposed { proposal, first } => {
                 self.proposals.insert(proposal, first);
             }
@@ -144,11 +224,36 @@ impl Host {
         None
     }
 
+    /// Captures the words and the label of the entry that made them in one step.
+    fn take_snapshot(&mut self) {
+        let (membership_index, membership) = self.engine.membership_at(self.applied.index);
+        let words = self.words.clone();
+        let meta = SnapshotMeta {
+            last: self.applied,
+            membership: membership.clone(),
+            membership_index,
+            length: words.iter().map(|word| word.len() as u64).sum(),
+            checksum: 0,
+        };
+        println!(
+            "{} takes a snapshot at {}",
+            self.engine.status().id,
+            meta.last
+        );
+        let snapshot = Snapshot {
+            meta: meta.clone(),
+            words,
+        };
+        self.disk.snapshot = Some(snapshot);
+        self.mailbox.push_back(Event::SnapshotTaken(meta));
+    }
+
     fn apply(&mut self, node: NodeId, entry: &Entry) {
         match &entry.payload {
-            Payload::Noop => {}
+            Payload::Noop | Payload::Membership(_) => {}
             Payload::Command(word) => self.words.push(String::from_utf8_lossy(word).into_owned()),
         }
+        self.applied = entry.id();
         self.mailbox.push_back(Event::Applied(entry.index));
         let mine = |(_, first): &(&ProposalId, &EntryId)| **first == entry.id();
         if let Some((&proposal, _)) = self.proposals.iter().find(mine) {
@@ -170,7 +275,7 @@ impl World {
     fn settle(&mut self) {
         loop {
             let sends: Vec<Message> = self.hosts.values_mut().flat_map(Host::work).collect();
-            if sends.is_empty() {
+            if !self.carry_snapshots() && sends.is_empty() {
                 return;
             }
             for message in sends {
@@ -179,6 +284,26 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Copies the snapshots that nodes want from where they are; whether there were any.
+    fn carry_snapshots(&mut self) -> bool {
+        let wants = |(&node, host): (&NodeId, &mut Host)| Some((node, host.wanted.take()?));
+        let wanted: Vec<_> = self.hosts.iter_mut().filter_map(wants).collect();
+        for (node, (from, meta)) in &wanted {
+            let source = self.hosts.get(from);
+            let kept = source.and_then(|source| source.disk.snapshot.clone());
+            let kept = kept.filter(|kept| kept.meta == *meta);
+            if let Some(host) = self.hosts.get_mut(node) {
+                let last = meta.last;
+                host.mailbox.push_back(match &kept {
+                    Some(_) => Event::SnapshotReceived { last },
+                    None => Event::SnapshotLost { last },
+                });
+                host.received = kept;
+            }
+        }
+        !wanted.is_empty()
     }
 
     /// Lets time pass until a node leads.
@@ -225,12 +350,12 @@ fn main() -> Outcome<()> {
     println!("-- {leader} stops; the others go on");
     let stopped = world.hosts.remove(&leader).ok_or("the leader runs")?;
     let next = world.elect();
-    let commands = vec![Bytes::from_static(b"world")];
+    let commands = ["world", "of", "many", "words"].map(Bytes::from);
     world.tell(
         next,
         Event::Propose {
             proposal: ProposalId::FIRST,
-            commands,
+            commands: commands.to_vec(),
         },
     );
 

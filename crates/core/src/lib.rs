@@ -53,7 +53,12 @@
 //!             }
 //!             Action::Fatal(violation) => return Err(violation.into()),
 //!             Action::Proposed { .. } | Action::Refused { .. } | Action::ReadReady { .. } => {}
-//!             Action::RoleChanged { .. } => {}
+//!             Action::RoleChanged { .. } | Action::MembershipChanged { .. } => {}
+//!             // No operator asks for changes, and the log is too short for a snapshot.
+//!             Action::MembershipAppended { .. } | Action::Removed { .. } => {}
+//!             Action::HandedOver { .. } | Action::SnapshotDue | Action::PurgeLog { .. } => {}
+//!             Action::ReceiveSnapshot { .. } | Action::DropSnapshot { .. } => {}
+//!             Action::InstallSnapshot { .. } | Action::RestoreSnapshot { .. } => {}
 //!             // Alone there is nobody to write to, and nothing has left memory.
 //!             Action::Send { .. } | Action::LoadEntries { .. } => {}
 //!         }

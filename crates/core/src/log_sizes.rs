@@ -95,7 +95,5 @@ mod tests {
         assert_eq!(cut.bytes_behind(i(7)), 0);
         cut.push(i(8), 7);
         assert_eq!(cut.bytes_behind(i(7)), 7);
-        cut.truncate_from(i(1));
-        assert_eq!(cut.bytes_behind(i(0)), 7, "nothing is left of the rest");
     }
 }

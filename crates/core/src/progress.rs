@@ -167,11 +167,7 @@ impl Progress {
         self.life = life;
         self.heard_at = now;
         self.answered = self.answered.max(round);
-        let was_silent = core::mem::take(&mut self.unheard_probes) > 0;
-        if was_silent && self.is_probing() {
-            // It is back: what waits for a rare probe can go now.
-            self.probe_from(self.next);
-        }
+        self.unheard_probes = 0;
     }
 
     /// Entries up to `last` leave now, assumed to arrive.

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use fastrand::Rng;
 use quorate_core::{
     AppendOutcome, Body, Entries, Entry, EntryId, Event, Floor, Incarnation, LoadId, LoadOutcome,
-    Message, Payload, ProposalId, ReadId, RecoverError, Term, Violation, WriteId,
+    Membership, Message, Payload, ProposalId, ReadId, RecoverError, SnapshotMeta, SnapshotOutcome,
+    Term, Violation, WriteId,
 };
 
 use super::support::bench::{Bench, append, has, heartbeat, node_of, vote_request};
@@ -72,8 +73,34 @@ impl Chaos {
         }
     }
 
+    fn membership(&mut self) -> Membership {
+        let voters: Vec<_> = (0..self.rng.u8(0..4)).map(|_| n(self.node())).collect();
+        let learners: Vec<_> = (0..self.rng.u8(0..2)).map(|_| n(self.node())).collect();
+        Membership::new(voters, learners)
+    }
+
+    fn snapshot(&mut self) -> SnapshotMeta {
+        SnapshotMeta {
+            last: self.id(),
+            membership: self.membership(),
+            membership_index: i(self.number()),
+            length: self.number(),
+            checksum: 0,
+        }
+    }
+
+    fn snapshot_outcome(&mut self) -> SnapshotOutcome {
+        match self.rng.u8(0..3) {
+            0 => SnapshotOutcome::Receiving {
+                bytes: self.number(),
+            },
+            1 => SnapshotOutcome::Installed,
+            _ => SnapshotOutcome::Lost,
+        }
+    }
+
     fn body(&mut self) -> Body {
-        match self.rng.u8(0..10) {
+        match self.rng.u8(0..14) {
             0 => Body::PreVote {
                 campaign: t(self.number()),
                 last: self.id(),
@@ -95,6 +122,7 @@ impl Chaos {
                 entries: self.entries(),
                 commit: i(self.number()),
                 round: r(self.number()),
+                last: i(self.number()),
             },
             7 => Body::AppendReply {
                 asked: t(self.number()),
@@ -105,6 +133,21 @@ impl Chaos {
             8 => Body::ReadIndex {
                 read: ReadId::new(self.number()),
             },
+            9 | 10 => Body::SnapshotOffer {
+                snapshot: self.snapshot(),
+                round: r(self.number()),
+            },
+            11 => Body::SnapshotReply {
+                asked: t(self.number()),
+                round: r(self.number()),
+                last: self.id(),
+                outcome: self.snapshot_outcome(),
+                suspect: self.rng.bool(),
+            },
+            12 => Body::Removed {
+                index: i(self.number()),
+            },
+            13 if self.rng.bool() => Body::TimeoutNow,
             _ => Body::ReadIndexReply {
                 read: ReadId::new(self.number()),
                 index: self.rng.bool().then(|| i(self.number())),
@@ -230,9 +273,19 @@ fn is_effect(action: &quorate_core::Action) -> bool {
         Action::Send { .. }
         | Action::LoadEntries { .. }
         | Action::AppendEntries { .. }
+        | Action::InstallSnapshot { .. }
+        | Action::RestoreSnapshot { .. }
+        | Action::PurgeLog { .. }
+        | Action::ReceiveSnapshot { .. }
         | Action::Apply { .. }
         | Action::Fatal(_) => true,
         Action::SaveHardState { .. }
+        | Action::SnapshotDue
+        | Action::DropSnapshot { .. }
+        | Action::MembershipAppended { .. }
+        | Action::MembershipChanged { .. }
+        | Action::Removed { .. }
+        | Action::HandedOver { .. }
         | Action::Proposed { .. }
         | Action::ReadReady { .. }
         | Action::Refused { .. }

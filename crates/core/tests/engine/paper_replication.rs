@@ -254,6 +254,7 @@ fn a_heartbeat_speaks_only_of_what_its_receiver_has_confirmed() {
             entries: Entries::empty(),
             commit: i(0),
             round: r(1),
+            last: i(4),
         }],
         "n3 confirmed nothing, so it can refuse nothing and run past nothing"
     );
@@ -264,6 +265,7 @@ fn a_heartbeat_speaks_only_of_what_its_receiver_has_confirmed() {
             entries: Entries::empty(),
             commit: i(4),
             round: r(1),
+            last: i(4),
         }]
     );
 }
@@ -351,9 +353,12 @@ fn a_leader_survives_a_peer_that_lost_what_it_had_confirmed() {
         "operators are told"
     );
     assert_eq!(
-        bench.status().peers[0].matched,
-        i(2),
-        "what was counted stays counted"
+        (
+            bench.status().peers[0].matched,
+            bench.status().peers[0].regressed
+        ),
+        (i(0), true),
+        "it is sent again what it lost"
     );
     assert_eq!(bench.status().commit, i(2));
 }

@@ -1,11 +1,11 @@
 //! The commands of an interaction script and what they do to a world. One word, then its
 //! arguments; nodes are numbers. Unknown or malformed commands give `None`.
 
-use quorate_core::{HardState, NodeId, RoleName};
+use quorate_core::{Change, Event, Floor, HardState, NodeId, PeerMode, Priority, RoleName};
 
-use super::support::trace::{Keep, describe_entry, describe_role};
+use super::support::trace::{Keep, describe_entry, describe_membership, describe_role};
 use super::support::world::World;
-use super::support::{ms, n, t};
+use super::support::{id, ms, n, t};
 
 /// A world under the command of a script; `cluster` creates it.
 #[derive(Debug, Default)]
@@ -34,15 +34,21 @@ impl Script {
     }
 }
 
-/// `cluster nodes=3 [pre-vote=off] [entry-bytes=..] [append-bytes=..] [inflight=..] [window=..]`
+/// `cluster nodes=3 [pre-vote=off] [reachable=off] [lease=..ms] [low=1] [append-bytes=..]
+/// [inflight=..] [window=..] [uncommitted=..] [trailing=..] [retained=..] [snapshot-entries=..]`
 fn cluster(words: &[&str]) -> Option<World> {
     let mut count = None;
     let mut settings = Vec::new();
     for word in words {
         match word.split_once('=')? {
             ("nodes", value) => count = value.parse().ok(),
-            ("pre-vote", "off") => settings.push(("pre-vote", 0)),
-            (name @ ("append-bytes" | "inflight" | "window" | "uncommitted"), value) => {
+            (name @ ("pre-vote" | "reachable"), "off") => settings.push((name, 0)),
+            (
+                name @ ("append-bytes" | "inflight" | "window" | "uncommitted" | "trailing"
+                | "retained" | "snapshot-entries" | "lease" | "low" | "high"),
+                value,
+            ) => {
+                let value = value.strip_suffix("ms").unwrap_or(value);
                 settings.push((name, value.parse().ok()?));
             }
             _ => return None,
@@ -52,6 +58,14 @@ fn cluster(words: &[&str]) -> Option<World> {
         for &(name, value) in &settings {
             match name {
                 "pre-vote" => config.pre_vote = false,
+                "reachable" => config.require_reachable_quorum = false,
+                "trailing" => config.trailing_entries = value,
+                "retained" => config.max_retained_bytes = value,
+                "snapshot-entries" => config.snapshot_entries = Some(value),
+                "lease" => config.lease = Some(ms(value)),
+                "low" if config.id == n(value) => config.priority = Priority::Low,
+                "high" if config.id == n(value) => config.priority = Priority::High,
+                "low" | "high" => {}
                 "append-bytes" => config.max_append_bytes = value,
                 "inflight" => config.max_inflight_messages = usize::try_from(value).unwrap(),
                 "window" => config.window_bytes = value,
@@ -114,7 +128,46 @@ fn obey(world: &mut World, verb: &str, words: &[&str]) -> Option<()> {
             world.crash(number(node)?, number(keep.strip_prefix("keep=")?)? as usize);
         }
         ("restart", [node]) => world.restart(number(node)?),
+        ("snapshot", [node]) => {
+            world.take_snapshot(number(node)?);
+            world.pump_all();
+        }
+        ("hold-snapshot", [node]) => world.node_mut(number(node)?).is_receive_held = true,
+        ("let-snapshot-arrive", [node]) => {
+            world.let_snapshot_arrive(number(node)?);
+            world.pump_all();
+        }
+        ("lose-snapshot", [node]) => {
+            world.lose_snapshot(number(node)?);
+            world.pump_all();
+        }
+        ("join", []) => {
+            let id = world.join(|_| {});
+            world
+                .trace
+                .line(&n(id).to_string(), "starts with nothing on its disk");
+        }
+        ("change", [node, what @ ..]) => {
+            let change = change(what)?;
+            world.change(number(node)?, change);
+            world.pump_all();
+        }
+        ("transfer", [node, target @ ..]) => {
+            let target = match target {
+                [] => None,
+                [target] => Some(number(target)?),
+                _ => return None,
+            };
+            world.transfer(number(node)?, target);
+            world.pump_all();
+        }
+        ("room", [node, bytes]) => {
+            let bytes = number(bytes)?;
+            world.step(number(node)?, Event::Room { bytes });
+            world.pump_all();
+        }
         ("status", []) => status(world),
+        ("members", []) => members(world),
         ("logs", []) => logs(world),
         ("terms", []) => terms(world),
         _ => return None,
@@ -140,6 +193,11 @@ fn install(world: &mut World, node: u64, settings: &[&str]) -> Option<()> {
                 terms = list.split(',').map(number).collect::<Option<_>>()?;
                 hard_state.term = t(*terms.last()?);
             }
+            ("floor", "any") => hard_state.floor = Some(Floor::AnyIndexOf(hard_state.term)),
+            ("floor", at) => {
+                let (index, term) = at.split_once(':')?;
+                hard_state.floor = Some(Floor::At(id(number(index)?, number(term)?)));
+            }
             ("term", term) => hard_state.term = t(number(term)?),
             ("vote", vote) => hard_state.vote = NodeId::new(number(vote)?),
             _ => return None,
@@ -147,6 +205,25 @@ fn install(world: &mut World, node: u64, settings: &[&str]) -> Option<()> {
     }
     world.reinstall(node, hard_state, &terms);
     Some(())
+}
+
+/// `change 1 add-learner 4 [address]`, `promote 4`, `add-voter 4 [address]`, `remove 4`,
+/// `move 4 address`, after the verb and the node.
+fn change(words: &[&str]) -> Option<Change> {
+    let (kind, node, address) = match words {
+        [kind, node] => (*kind, number(node)?, format!("host{node}:7000")),
+        [kind, node, address] => (*kind, number(node)?, (*address).to_owned()),
+        _ => return None,
+    };
+    let node = NodeId::new(node)?;
+    Some(match kind {
+        "add-learner" => Change::AddLearner { node, address },
+        "promote" => Change::Promote { node },
+        "add-voter" => Change::AddVoter { node, address },
+        "remove" => Change::Remove { node },
+        "move" => Change::UpdateAddress { node, address },
+        _ => return None,
+    })
 }
 
 /// `cut 1 2 | 3 4 5`
@@ -179,13 +256,38 @@ fn status(world: &mut World) {
         world.trace.line(&subject, &line);
         if status.role == RoleName::Leader {
             for peer in status.peers {
+                let mode = match peer.mode {
+                    PeerMode::Probe | PeerMode::Replicate => String::new(),
+                    PeerMode::Snapshot { last, .. } => format!(", receives snapshot {last}"),
+                };
+                let suspect = if peer.suspect { ", suspect" } else { "" };
                 let line = format!(
-                    "  {} matched {}, next {}, {} in flight",
+                    "  {} matched {}, next {}, {} in flight{mode}{suspect}",
                     peer.id, peer.matched, peer.next, peer.inflight
                 );
                 world.trace.line("", &line);
             }
         }
+    }
+}
+
+/// The members that every node knows, and where its snapshot and its log stand.
+fn members(world: &mut World) {
+    for node in &world.nodes {
+        let subject = node.id.to_string();
+        let Some(engine) = &node.engine else {
+            world.trace.line(&subject, "is down");
+            continue;
+        };
+        let status = engine.status();
+        let members = describe_membership(&status.membership);
+        let since = status.membership_index;
+        let removed = if status.removed { ", removed" } else { "" };
+        let line = format!(
+            "members {members} since {since}, snapshot {}, log {}..{}{removed}",
+            status.snapshot, status.first, status.last
+        );
+        world.trace.line(&subject, &line);
     }
 }
 

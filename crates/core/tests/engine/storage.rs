@@ -2,7 +2,7 @@
 //! have left memory. The order of actions within a step is in `order.rs`.
 
 use quorate_core::{
-    Action, Engine, EntryId, Event, HardState, Incarnation, LoadId, LoadOutcome, LoadPurpose,
+    Action, Body, Engine, EntryId, Event, HardState, Incarnation, LoadId, LoadOutcome, LoadPurpose,
     RecoverError, Recovered, TimeoutReason, Violation, WriteId,
 };
 
@@ -88,7 +88,7 @@ fn a_node_starts_again_with_the_term_vote_and_log_it_had() {
         hard_state,
         term_starts,
         last: i(9),
-        applied: i(0),
+        ..Recovered::default()
     };
     let engine = recover(recovered).unwrap();
     assert_eq!(engine.hard_state(), hard_state);
@@ -113,7 +113,7 @@ fn recovered_state_that_contradicts_itself_is_refused() {
         hard_state: state(2),
         term_starts,
         last: i(5),
-        applied: i(0),
+        ..Recovered::default()
     };
     assert!(recover(log.clone()).is_ok());
     let behind = Recovered {
@@ -136,7 +136,7 @@ fn recovered_state_that_contradicts_itself_is_refused() {
     assert_eq!(recover(ahead).unwrap_err(), expected);
     let falling = Recovered {
         term_starts: vec![id(1, 2), id(3, 1)],
-        ..log
+        ..log.clone()
     };
     assert!(matches!(
         recover(falling),
@@ -262,7 +262,15 @@ fn entries_below_memory_are_loaded_for_a_peer_that_lags() {
         outcome: found,
     });
     let sent = said_to(&actions, 2);
-    assert_eq!(sent, [&append(EntryId::NONE, entries(1, &[1, 1]), 0)]);
+    let Body::Append {
+        prev,
+        entries: found,
+        ..
+    } = sent[0]
+    else {
+        panic!("entries are sent: {sent:?}");
+    };
+    assert_eq!((*prev, found), (EntryId::NONE, &entries(1, &[1, 1])));
 }
 
 /// A load for a peer that finds nothing harms nobody; it is asked again with the next answer.

@@ -141,8 +141,9 @@ impl Bench {
         let actions = self.engine.step(event);
         self.contract.check(&actions, self.persisted);
         for action in &actions {
-            if let Action::SaveHardState { write, .. } | Action::AppendEntries { write, .. } =
-                action
+            if let Action::SaveHardState { write, .. }
+            | Action::AppendEntries { write, .. }
+            | Action::InstallSnapshot { write, .. } = action
             {
                 self.newest_write = *write;
             }
@@ -243,6 +244,7 @@ pub(crate) const fn append(prev: EntryId, entries: Entries, commit: u64) -> Body
         entries,
         commit: i(commit),
         round: r(0),
+        last: i(0),
     }
 }
 

@@ -33,6 +33,7 @@ impl Contract {
                     self.issue(*write);
                     self.newest_save = *write;
                 }
+                Action::InstallSnapshot { write, .. } => self.issue(*write),
                 Action::AppendEntries { write, entries } => {
                     self.issue(*write);
                     assert!(!entries.is_empty(), "an empty append is not worth a write");
@@ -54,6 +55,15 @@ impl Contract {
                     assert!(!entries.is_empty(), "an empty apply tells nothing");
                 }
                 Action::LoadEntries { .. }
+                | Action::RestoreSnapshot { .. }
+                | Action::PurgeLog { .. }
+                | Action::SnapshotDue
+                | Action::ReceiveSnapshot { .. }
+                | Action::DropSnapshot { .. }
+                | Action::MembershipAppended { .. }
+                | Action::MembershipChanged { .. }
+                | Action::Removed { .. }
+                | Action::HandedOver { .. }
                 | Action::Proposed { .. }
                 | Action::ReadReady { .. }
                 | Action::Refused { .. }
@@ -78,14 +88,29 @@ fn place(action: &Action, saves: bool) -> u8 {
             Body::PreVote { .. }
             | Body::PreVoteReply { .. }
             | Body::Append { .. }
+            | Body::SnapshotOffer { .. }
+            | Body::TimeoutNow
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => 2 * u8::from(saves),
-            Body::Vote { .. } | Body::VoteReply { .. } | Body::AppendReply { .. } => 2,
+            Body::Vote { .. }
+            | Body::VoteReply { .. }
+            | Body::AppendReply { .. }
+            | Body::SnapshotReply { .. } => 2,
         },
         Action::LoadEntries { .. } => 0,
-        Action::SaveHardState { .. } | Action::AppendEntries { .. } => 1,
-        Action::Apply { .. } => 3,
-        Action::Proposed { .. }
+        Action::SaveHardState { .. }
+        | Action::AppendEntries { .. }
+        | Action::InstallSnapshot { .. } => 1,
+        Action::RestoreSnapshot { .. } | Action::PurgeLog { .. } | Action::Apply { .. } => 3,
+        Action::SnapshotDue
+        | Action::ReceiveSnapshot { .. }
+        | Action::DropSnapshot { .. }
+        | Action::MembershipAppended { .. }
+        | Action::MembershipChanged { .. }
+        | Action::Removed { .. }
+        | Action::HandedOver { .. }
+        | Action::Proposed { .. }
         | Action::ReadReady { .. }
         | Action::Refused { .. }
         | Action::RoleChanged { .. }

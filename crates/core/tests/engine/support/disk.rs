@@ -1,10 +1,15 @@
 //! A disk in memory: writes wait in order until they are synced, and a crash loses those that
 //! were not. What is read back is what a host would recover.
+//!
+//! A snapshot's bytes are, in these tests, the entries that made the state. So the disk can keep
+//! the whole history below a snapshot for the checks of `safety.rs`, and shows an engine only what
+//! a real one would have: nothing up to `before`.
 
 use std::collections::VecDeque;
 
 use quorate_core::{
-    Entries, Entry, EntryId, HardState, LoadOutcome, LogIndex, Recovered, Term, WriteId,
+    Entries, Entry, EntryId, HardState, LoadOutcome, LogIndex, Membership, Payload, Recovered,
+    SnapshotMeta, Term, WriteId,
 };
 
 /// One write of a node, not yet durable.
@@ -12,13 +17,28 @@ use quorate_core::{
 pub(crate) enum Write {
     HardState(HardState),
     Entries(Entries),
+    Install(Snapshot, bool),
+}
+
+/// A snapshot with its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) meta: SnapshotMeta,
+    pub(crate) content: Vec<Entry>,
 }
 
 /// The stable storage of one node, with the writes on their way to it.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     hard_state: HardState,
+    /// The whole history, from index 1 on.
     log: Vec<Entry>,
+    /// What an engine can see starts behind this.
+    before: EntryId,
+    /// Durable snapshots, oldest first.
+    snapshots: Vec<Snapshot>,
+    /// Received and not yet installed.
+    pub(crate) received: Option<Snapshot>,
     pending: VecDeque<(WriteId, Write)>,
     synced: WriteId,
     /// While held, writes are accepted and nothing becomes durable.
@@ -45,6 +65,7 @@ impl Disk {
         match write {
             Write::HardState(state) => self.hard_state = state,
             Write::Entries(entries) => overwrite(&mut self.log, &entries),
+            Write::Install(snapshot, discard_log) => self.installed(snapshot, discard_log),
         }
         self.synced = id;
         Some(id)
@@ -56,7 +77,66 @@ impl Disk {
             self.sync_one();
         }
         self.pending.clear();
+        self.received = None;
         self.synced = WriteId::NONE;
+    }
+
+    /// The received snapshot is to be installed, in the order of writes.
+    pub(crate) fn install(&mut self, write: WriteId, meta: &SnapshotMeta, discard_log: bool) {
+        let received = self
+            .received
+            .take()
+            .expect("only what was received is installed");
+        assert_eq!(received.meta, *meta, "only what was received is installed");
+        self.write(write, Write::Install(received, discard_log));
+    }
+
+    fn installed(&mut self, snapshot: Snapshot, discard_log: bool) {
+        if discard_log {
+            self.log.clone_from(&snapshot.content);
+            self.before = snapshot.meta.last;
+        }
+        self.keep(snapshot);
+    }
+
+    /// A snapshot of this node's own is durable.
+    pub(crate) fn keep(&mut self, snapshot: Snapshot) {
+        let last = self.snapshots.last();
+        assert!(
+            last.is_none_or(|last| last.meta.last.index < snapshot.meta.last.index),
+            "snapshots only get newer"
+        );
+        self.snapshots.push(snapshot);
+    }
+
+    /// The durable snapshot that ends in `last`.
+    pub(crate) fn snapshot(&self, last: EntryId) -> Option<&Snapshot> {
+        self.snapshots
+            .iter()
+            .find(|snapshot| snapshot.meta.last == last)
+    }
+
+    /// The engine needs nothing up to `through` any more.
+    pub(crate) fn purge(&mut self, through: EntryId) {
+        let newest = self.snapshots.last().expect("a purge rests on a snapshot");
+        assert!(
+            through.index <= newest.meta.last.index && self.holds(through),
+            "{through} is purged, but the newest snapshot is {:?} (D04)",
+            newest.meta
+        );
+        self.before = through;
+    }
+
+    /// The engine needs this snapshot no more.
+    pub(crate) fn drop_snapshot(&mut self, meta: &SnapshotMeta) {
+        if self
+            .snapshots
+            .last()
+            .is_none_or(|newest| newest.meta != *meta)
+        {
+            self.snapshots.retain(|snapshot| snapshot.meta != *meta);
+        }
+        self.received.take_if(|received| received.meta == *meta);
     }
 
     /// Every write of this life up to here is durable.
@@ -82,8 +162,10 @@ impl Disk {
     pub(crate) fn log_as_written(&self) -> Vec<Entry> {
         let mut log = self.log.clone();
         for (_, write) in &self.pending {
-            if let Write::Entries(entries) = write {
-                overwrite(&mut log, entries);
+            match write {
+                Write::Entries(entries) => overwrite(&mut log, entries),
+                Write::Install(snapshot, true) => log.clone_from(&snapshot.content),
+                Write::Install(_, false) | Write::HardState(_) => {}
             }
         }
         log
@@ -97,13 +179,24 @@ impl Disk {
     /// What a host finds at a start, with a state machine that starts empty.
     pub(crate) fn recovered(&self) -> Recovered {
         let mut term_starts: Vec<EntryId> = Vec::new();
-        for entry in &self.log {
+        let mut memberships = Vec::new();
+        for entry in self
+            .log
+            .iter()
+            .filter(|entry| entry.index > self.before.index)
+        {
+            if let Payload::Membership(bytes) = &entry.payload {
+                memberships.push((entry.index, Membership::decode(bytes).unwrap()));
+            }
             if term_starts.last().map_or(Term::ZERO, |start| start.term) < entry.term {
                 term_starts.push(entry.id());
             }
         }
         Recovered {
             hard_state: self.hard_state,
+            snapshot: self.snapshots.last().map(|snapshot| snapshot.meta.clone()),
+            before: self.before,
+            memberships,
             term_starts,
             last: LogIndex::new(self.log.len() as u64),
             applied: LogIndex::NONE,
@@ -112,7 +205,7 @@ impl Disk {
 
     /// Reads entries as [`quorate_core::Action::LoadEntries`] asks.
     pub(crate) fn load(&self, from: LogIndex, to: EntryId, limit_bytes: u64) -> LoadOutcome {
-        if !self.holds(to) {
+        if !self.holds(to) || from <= self.before.index {
             return LoadOutcome::Gone;
         }
         let wanted = self.log.iter().filter(|entry| entry.index >= from);

@@ -6,6 +6,7 @@ pub(crate) mod contract;
 pub(crate) mod disk;
 pub(crate) mod network;
 pub(crate) mod node;
+pub(crate) mod operations;
 pub(crate) mod safety;
 pub(crate) mod trace;
 pub(crate) mod world;

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 
 use quorate_core::{
     Config, Engine, Entry, Event, HardState, Incarnation, LogIndex, Membership, Message, NodeId,
-    Recovered, Term, Time, WriteId,
+    Recovered, SnapshotMeta, Term, Time, WriteId,
 };
 
 use super::contract::Contract;
-use super::disk::Disk;
+use super::disk::{Disk, Snapshot};
 
 /// A node and its host.
 #[derive(Debug)]
@@ -31,6 +31,10 @@ pub(crate) struct Node {
     pub(crate) applied: Vec<Entry>,
     /// While held, the state machine takes entries and never reports progress.
     pub(crate) is_apply_held: bool,
+    /// A snapshot on its way here; held until the test lets it arrive.
+    pub(crate) incoming: Option<Snapshot>,
+    /// While held, snapshots that are asked for do not arrive.
+    pub(crate) is_receive_held: bool,
     /// The newest term and commit index of this life.
     pub(crate) seen: (Term, LogIndex),
 }
@@ -51,6 +55,8 @@ impl Node {
             life: Incarnation::UNKNOWN,
             applied: Vec::new(),
             is_apply_held: false,
+            incoming: None,
+            is_receive_held: false,
             seen: (Term::ZERO, LogIndex::NONE),
         };
         node.restart(now);
@@ -63,7 +69,11 @@ impl Node {
         self.life = Incarnation::new(self.id.get() * 1000 + lives);
         self.config.seed = self.config.seed.wrapping_add(lives);
         let recovered = self.disk.recovered();
-        self.seen = (recovered.hard_state.term, LogIndex::NONE);
+        let held = recovered
+            .snapshot
+            .as_ref()
+            .map(|snapshot| snapshot.last.index);
+        self.seen = (recovered.hard_state.term, held.unwrap_or_default());
         let config = self.config.clone().validate().unwrap();
         let members = self.members.clone();
         let is_new = recovered == Recovered::default();
@@ -86,6 +96,8 @@ impl Node {
         self.contract = Contract::default();
         self.applied.clear();
         self.is_apply_held = false;
+        self.incoming = None;
+        self.is_receive_held = false;
     }
 
     /// Replaces the disk and starts with it.
@@ -105,6 +117,26 @@ impl Node {
         let synced = self.disk.synced();
         let ready = self.waiting.extract_if(.., |(needs, _)| *needs <= synced);
         ready.map(|(_, message)| message).collect()
+    }
+
+    /// Takes a snapshot of what is applied, durable at once, under the label of that very moment
+    /// (scenario D19).
+    pub(crate) fn take_snapshot(&mut self) -> Option<Event> {
+        let last = self.applied.last()?.id();
+        let (membership_index, membership) = self.engine().membership_at(last.index);
+        let snapshot = Snapshot {
+            meta: SnapshotMeta {
+                last,
+                membership: membership.clone(),
+                membership_index,
+                length: self.applied.len() as u64,
+                checksum: self.id.get() * 1_000_000 + last.index.get(),
+            },
+            content: self.applied.clone(),
+        };
+        let meta = snapshot.meta.clone();
+        self.disk.keep(snapshot);
+        Some(Event::SnapshotTaken(meta))
     }
 
     /// Index of the last applied entry.

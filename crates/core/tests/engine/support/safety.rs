@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use quorate_core::{
     Action, AppendOutcome, Body, Entry, EntryId, Incarnation, LogIndex, Message, NodeId, ReadId,
-    RoleName, Term,
+    RoleName, SnapshotOutcome, Term,
 };
 
-use super::disk::{entry_at, overwrite};
+use super::disk::{Snapshot, entry_at, overwrite};
 use super::node::Node;
 
 /// What must be remembered of a history to judge what comes.
@@ -54,6 +54,14 @@ impl Safety {
                 node.disk.log().len() as u64 >= index.get(),
                 "{message:?} acknowledges what is not durable (B15)"
             ),
+            Body::SnapshotReply {
+                last,
+                outcome: SnapshotOutcome::Installed,
+                ..
+            } => assert!(
+                node.disk.holds(last),
+                "{message:?} acknowledges a snapshot that is not durable (D16)"
+            ),
             Body::PreVote { .. }
             | Body::PreVoteReply { .. }
             | Body::VoteReply { granted: false, .. }
@@ -62,6 +70,10 @@ impl Safety {
                 outcome: AppendOutcome::Conflict { .. },
                 ..
             }
+            | Body::SnapshotOffer { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNow
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => {}
         }
@@ -127,6 +139,23 @@ impl Safety {
         }
     }
 
+    /// The state machine of `node` is replaced by a snapshot: it holds exactly what is committed
+    /// up to its label (scenarios D01, D19).
+    pub(crate) fn on_restore(&self, node: &Node, snapshot: &Snapshot) {
+        let count = snapshot.content.len();
+        assert_eq!(
+            self.committed.get(..count),
+            Some(snapshot.content.as_slice()),
+            "{} restores what was not committed",
+            node.id
+        );
+        assert!(
+            node.applied.len() < count,
+            "{} goes back to an older state",
+            node.id
+        );
+    }
+
     /// The node at `position` asks for `actions`: term and commit index only rise, commits agree
     /// with every other, and what a leader commits is durable on a majority [Raft 5.4.2].
     pub(crate) fn on_step(&mut self, nodes: &mut [Node], position: usize, actions: &[Action]) {
@@ -145,16 +174,26 @@ impl Safety {
                 if let Action::AppendEntries { entries, .. } = action {
                     overwrite(&mut log, entries);
                 }
+                if let Action::InstallSnapshot { snapshot, .. } = action {
+                    let received = node.disk.received.as_ref().expect("it was received");
+                    assert_eq!(
+                        received.meta, *snapshot,
+                        "only what was received is installed"
+                    );
+                    log.clone_from(&received.content);
+                }
             }
             self.commit(node, &log, commit, status.commit);
             if status.role == RoleName::Leader {
                 let id = entry_at(&log, status.commit).unwrap().id();
-                let holders = nodes.iter().filter(|peer| peer.disk.holds(id)).count();
+                let voters = status.membership.voters();
+                let is_holder = |peer: &&Node| voters.contains(&peer.id) && peer.disk.holds(id);
+                let holders = nodes.iter().filter(is_holder).count();
                 assert!(
-                    holders * 2 > nodes.len(),
-                    "{} commits {id}, durable on {holders} of {} (B15)",
+                    holders * 2 > voters.len(),
+                    "{} commits {id}, durable on {holders} of {} voters (B15, C07)",
                     status.id,
-                    nodes.len()
+                    voters.len()
                 );
             }
         }

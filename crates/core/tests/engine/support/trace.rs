@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
     Action, AppendOutcome, Body, Entries, Entry, EntryId, HardState, LoadPurpose, LogIndex,
-    Message, NodeId, Payload, Refusal, Request, RoleName, Term,
+    Membership, Message, NodeId, Payload, Refusal, Request, RoleName, SnapshotMeta,
+    SnapshotOutcome, Term,
 };
 
 use super::network::{Link, link_of};
@@ -88,6 +89,36 @@ impl Trace {
             Action::ReadReady { read, index } => format!("{read} ready at {index}"),
             Action::Refused { request, reason } => describe_refused(*request, *reason),
             Action::RoleChanged { role, term, leader } => describe_role(*role, *term, *leader),
+            Action::InstallSnapshot {
+                write,
+                snapshot,
+                discard_log,
+            } => {
+                let log = if *discard_log {
+                    "instead of the log"
+                } else {
+                    "beside the log"
+                };
+                let snapshot = describe_snapshot(snapshot);
+                format!("{write}: install {snapshot} {log}{}", held(node))
+            }
+            Action::RestoreSnapshot { snapshot } => {
+                format!("restore {}", describe_snapshot(snapshot))
+            }
+            Action::PurgeLog { through } => format!("purge through {through}"),
+            Action::SnapshotDue => "snapshot due".to_owned(),
+            Action::ReceiveSnapshot { from, snapshot } => {
+                format!("receive {} from {from}", describe_snapshot(snapshot))
+            }
+            Action::DropSnapshot { snapshot } => format!("drop {}", describe_snapshot(snapshot)),
+            Action::MembershipAppended { change, entry } => format!("{change} appended at {entry}"),
+            Action::MembershipChanged { index, membership } => {
+                format!("members since {index}: {}", describe_membership(membership))
+            }
+            Action::Removed { index } => format!("is told that it was removed at {index}"),
+            Action::HandedOver { transfer, target } => {
+                format!("{transfer} handed over to {target}")
+            }
             Action::Fatal(violation) => format!("STOPS: {violation}"),
         };
         self.line(&node.id.to_string(), &text);
@@ -112,6 +143,10 @@ impl Trace {
             | Body::PreVoteReply { .. }
             | Body::Vote { .. }
             | Body::VoteReply { .. }
+            | Body::SnapshotOffer { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNow
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => return true,
         };
@@ -164,6 +199,7 @@ fn describe_message(message: &Message) -> String {
             entries,
             commit,
             round,
+            last: _,
         } => {
             let what = if entries.is_empty() {
                 format!("heartbeat at {}", describe_id(*prev))
@@ -190,6 +226,26 @@ fn describe_message(message: &Message) -> String {
             let suspect = if *suspect { ", suspect" } else { "" };
             format!("{term} {}{of}, {round}{suspect}", describe_outcome(outcome))
         }
+        Body::SnapshotOffer { snapshot, round } => {
+            format!("{term} offer of {}, {round}", describe_snapshot(snapshot))
+        }
+        Body::SnapshotReply {
+            last,
+            outcome,
+            round,
+            suspect,
+            ..
+        } => {
+            let outcome = match outcome {
+                SnapshotOutcome::Receiving { bytes } => format!("receiving, {bytes} bytes so far"),
+                SnapshotOutcome::Installed => "installed".to_owned(),
+                SnapshotOutcome::Lost => "lost".to_owned(),
+            };
+            let suspect = if *suspect { ", suspect" } else { "" };
+            format!("{term} snapshot {last} {outcome}, {round}{suspect}")
+        }
+        Body::TimeoutNow => format!("{term} campaign now"),
+        Body::Removed { index } => format!("{term} you were removed at {index}"),
         Body::ReadIndex { read } => format!("{term} read index for {read}?"),
         Body::ReadIndexReply {
             read,
@@ -239,6 +295,8 @@ fn describe_refused(request: Request, reason: Refusal) -> String {
     let request = match request {
         Request::Proposal(proposal) => proposal.to_string(),
         Request::Read(read) => read.to_string(),
+        Request::Change(change) => change.to_string(),
+        Request::Transfer(transfer) => transfer.to_string(),
     };
     let reason = match reason {
         Refusal::NotLeader {
@@ -248,8 +306,32 @@ fn describe_refused(request: Request, reason: Refusal) -> String {
         Refusal::Overloaded => "overloaded".to_owned(),
         Refusal::TooLarge { limit_bytes } => format!("above {limit_bytes} bytes"),
         Refusal::TimedOut => "timed out".to_owned(),
+        Refusal::HandingOver => "handing over".to_owned(),
+        Refusal::NoRoom => "no room".to_owned(),
+        Refusal::Change(reason) => reason.to_string(),
+        Refusal::Transfer(reason) => reason.to_string(),
     };
     format!("{request} refused: {reason}")
+}
+
+/// A snapshot by its last entry and its membership.
+fn describe_snapshot(snapshot: &SnapshotMeta) -> String {
+    let members = describe_membership(&snapshot.membership);
+    format!("snapshot {} of {members}", snapshot.last)
+}
+
+/// `1 2 3`, and behind a plus those that learn.
+pub(crate) fn describe_membership(membership: &Membership) -> String {
+    let list = |nodes: &[NodeId]| {
+        let nodes: Vec<String> = nodes.iter().map(|node| node.get().to_string()).collect();
+        nodes.join(" ")
+    };
+    let voters = list(membership.voters());
+    if membership.learners().is_empty() {
+        format!("{{{voters}}}")
+    } else {
+        format!("{{{voters} + {}}}", list(membership.learners()))
+    }
 }
 
 /// A role as a script prints it.
@@ -288,6 +370,16 @@ fn describe_entries(entries: &Entries) -> String {
 pub(crate) fn describe_entry(entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => format!("{} no-op", entry.id()),
+        Payload::Membership(bytes) => match Membership::decode(bytes) {
+            Ok(membership) => {
+                format!(
+                    "{} members {}",
+                    entry.id(),
+                    describe_membership(&membership)
+                )
+            }
+            Err(error) => format!("{} {error}", entry.id()),
+        },
         Payload::Command(bytes) => format!("{} {}", entry.id(), String::from_utf8_lossy(bytes)),
     }
 }

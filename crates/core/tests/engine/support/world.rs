@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub(crate) performed: u64,
     /// Reads that ended, in order.
     pub(crate) reads: Vec<ReadEnd>,
-    names: u64,
+    pub(crate) names: u64,
 }
 
 impl World {
@@ -81,7 +81,7 @@ impl World {
         &mut self.nodes[Self::position(n(id))]
     }
 
-    fn position(id: NodeId) -> usize {
+    pub(crate) fn position(id: NodeId) -> usize {
         usize::try_from(id.get()).unwrap() - 1
     }
 
@@ -192,7 +192,32 @@ impl World {
                 self.safety.on_leader(&self.nodes[position], term);
             }
             Action::Fatal(violation) => panic!("{} stops: {violation}", node.id),
-            Action::Proposed { .. } | Action::Refused { .. } | Action::RoleChanged { .. } => {}
+            Action::InstallSnapshot {
+                write,
+                snapshot,
+                discard_log,
+            } => {
+                node.disk.install(write, &snapshot, discard_log);
+                self.sync_if_sequential(position);
+            }
+            Action::RestoreSnapshot { snapshot } => self.restore_state(position, &snapshot),
+            Action::PurgeLog { through } => node.disk.purge(through),
+            Action::SnapshotDue => {
+                let taken = node.take_snapshot();
+                node.inbox.push_back(taken.unwrap_or(Event::SnapshotFailed));
+            }
+            Action::ReceiveSnapshot { from, snapshot } => self.receive(position, from, &snapshot),
+            Action::DropSnapshot { snapshot } => {
+                node.incoming.take_if(|incoming| incoming.meta == snapshot);
+                node.disk.drop_snapshot(&snapshot);
+            }
+            Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. }
+            | Action::Proposed { .. }
+            | Action::Refused { .. }
+            | Action::RoleChanged { .. } => {}
         }
     }
 
