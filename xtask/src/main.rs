@@ -24,7 +24,8 @@ usage: cargo xtask CHORE
                            end-to-end checks, --after-tests what `cargo test` does
   tidy                     house rules that no compiler checks
   supply                   licences, sources and banned crates of all dependencies
-  scenarios                which scenario is tested where, and which is not
+  scenarios                which scenario is tested where, and who owes the rest;
+                           fails if a test is due that is not there
   mutants [--only NAME]... [--list] [--fresh]
                            plant one mistake at a time and see that the tests find it
   e2e [NAME]...            the checks in e2e/ against release binaries

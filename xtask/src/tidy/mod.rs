@@ -2,8 +2,8 @@
 //! test; a rule is a small function in one of the files beside this one.
 
 mod citations;
-mod functions;
-mod mask;
+pub(crate) mod functions;
+pub(crate) mod mask;
 mod project;
 mod rust;
 mod text;
@@ -59,9 +59,10 @@ const RUST_RULES: [RustRule; 7] = [
     citations::citations_are_real,
 ];
 
-const PROJECT_RULES: [ProjectRule; 3] = [
+const PROJECT_RULES: [ProjectRule; 4] = [
     project::readme_quotes_the_msrv,
     project::cited_scenarios_exist,
+    project::scenarios_are_readable,
     project::mutants_apply,
 ];
 

@@ -48,19 +48,23 @@ pub(crate) fn readme_quotes_the_msrv(files: &[File]) -> Vec<Finding> {
 /// A test that cites a scenario nobody wrote down proves nothing.
 pub(crate) fn cited_scenarios_exist(files: &[File]) -> Vec<Finding> {
     let known = scenarios::known(files);
-    files
-        .iter()
-        .flat_map(|file| {
-            let known = &known;
-            scenarios::citations(file)
-                .into_iter()
-                .filter(|citation| !known.iter().any(|scenario| scenario.id == citation.id))
-                .map(move |citation| {
-                    let what = format!("{} is not in {}", citation.id, scenarios::LIST);
-                    Finding::new(file, citation.line, what)
-                })
+    scenarios::unknown(files, &known)
+        .into_iter()
+        .map(|(file, citation)| {
+            let what = format!("{} is not in {}", citation.id, scenarios::LIST);
+            Finding::new(file, citation.line, what)
         })
         .collect()
+}
+
+/// A list that cannot be read would leave every scenario without an owner.
+pub(crate) fn scenarios_are_readable(files: &[File]) -> Vec<Finding> {
+    let list = named(files, scenarios::LIST);
+    let fault = |list| {
+        let (line, what) = scenarios::parse(list).err()?;
+        Some(Finding::new(list, line, what))
+    };
+    list.and_then(fault).into_iter().collect()
 }
 
 /// A mutant whose text is gone would be reported as a mistake that nobody can make any more.
@@ -106,11 +110,20 @@ mod tests {
 
     #[test]
     fn scenario_that_is_not_listed_is_found() {
-        let list = file(scenarios::LIST, "A01 vote durable first\n");
+        let list = file(scenarios::LIST, "A01 due - - - vote durable first\n");
         let fine = file("a.rs", "//! scenario A01\n");
         let wrong = file("b.rs", "//! scenario A02\n");
         let findings = cited_scenarios_exist(&[list, fine, wrong]);
         assert_eq!(findings.len(), 1, "{findings:?}");
+    }
+
+    #[test]
+    fn scenario_that_nobody_owes_is_found() {
+        let found = |text| scenarios_are_readable(&[file(scenarios::LIST, text)]);
+        assert_eq!(found("A01 due - - - vote durable first\n"), []);
+        let findings = found("A01 due - - - vote durable first\nA02 own vote too\n");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].line, 2);
     }
 
     #[test]
