@@ -5,8 +5,17 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Failure, Result};
 
-/// Folders that hold nothing people write.
-const SKIPPED: [&str; 5] = ["target", ".git", "__pycache__", "node_modules", "book"];
+/// Folders that hold nothing people write. The last three are what cargo-fuzz finds.
+const SKIPPED: [&str; 8] = [
+    "target",
+    ".git",
+    "__pycache__",
+    "node_modules",
+    "book",
+    "artifacts",
+    "corpus",
+    "coverage",
+];
 
 /// A text file, with its path as `git ls-files` would print it.
 #[derive(Debug)]

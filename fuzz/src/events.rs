@@ -1,0 +1,336 @@
+//! Numbers as events: one function for each kind of event and of message, listed in `EVENTS` and
+//! `BODIES`. A new variant gets a function, a line in its list, and a name: the compiler asks for
+//! the name, and the tests then ask for a run in which it happens.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quorate_core::{
+    AppendOutcome, Body, Engine, Entries, Entry, EntryId, Event, Incarnation, LoadId, LoadOutcome,
+    LogIndex, Message, NodeId, Payload, ProposalId, ReadId, Round, Term, Time, WriteId,
+};
+
+use crate::draw::Draw;
+use crate::host::Host;
+
+/// What the next event is drawn from.
+struct Scene<'a, 'b> {
+    draw: &'a mut Draw<'b>,
+    engine: &'a Engine,
+    host: &'a Host,
+}
+
+type DrawEvent = fn(&mut Scene<'_, '_>) -> Event;
+type DrawBody = fn(&mut Scene<'_, '_>, Term) -> Body;
+
+/// The kinds of event; more than once where more of them reach more.
+const EVENTS: [DrawEvent; 14] = [
+    tick,
+    receive,
+    receive,
+    receive,
+    receive,
+    receive,
+    receive,
+    persisted,
+    persisted,
+    propose,
+    read,
+    applied,
+    loaded,
+    storage_failed,
+];
+
+/// The kinds of message; more than once where more of them reach more.
+const BODIES: [DrawBody; 10] = [
+    pre_vote,
+    pre_vote_reply,
+    vote,
+    vote_reply,
+    append,
+    append,
+    append_reply,
+    append_reply,
+    read_index,
+    read_index_reply,
+];
+
+/// The next event for `engine`, whose host remembers `host`.
+pub(crate) fn event(draw: &mut Draw<'_>, engine: &Engine, host: &Host) -> Event {
+    let kind = draw.pick(&EVENTS);
+    kind(&mut Scene { draw, engine, host })
+}
+
+fn tick(scene: &mut Scene<'_, '_>) -> Event {
+    let now = match scene.draw.up_to(7) {
+        0..=4 => scene.engine.next_timeout().at.min(hour_after(scene.host)),
+        5 => scene
+            .host
+            .now
+            .after(Duration::from_millis(scene.draw.up_to(255))),
+        6 => scene
+            .host
+            .now
+            .after(Duration::from_secs(scene.draw.up_to(20))),
+        // Clocks do not run backwards, but hosts have bugs.
+        _ => Time::from_nanos(scene.draw.near(scene.host.now.as_nanos())),
+    };
+    Event::Tick { now }
+}
+
+/// Nothing may be due for ever, and then there would be no time left.
+fn hour_after(host: &Host) -> Time {
+    host.now.after(Duration::from_secs(3600))
+}
+
+fn receive(scene: &mut Scene<'_, '_>) -> Event {
+    let from = scene.node();
+    let to = if scene.draw.up_to(15) == 15 {
+        scene.node()
+    } else {
+        scene.engine.status().id
+    };
+    let term = scene.term();
+    let (sender, receiver) = match scene.draw.up_to(7) {
+        0..=5 => (2000 + from.get() % 8, 1001),
+        6 => (2000 + from.get() % 8, 0),
+        _ => (scene.draw.near(2000), scene.draw.near(1001)),
+    };
+    let body = scene.draw.pick(&BODIES)(scene, term);
+    Event::Receive(Message {
+        from,
+        to,
+        term,
+        sender: Incarnation::new(sender),
+        receiver: Incarnation::new(receiver),
+        body,
+    })
+}
+
+fn persisted(scene: &mut Scene<'_, '_>) -> Event {
+    Event::Persisted(WriteId::new(scene.draw.near(scene.host.write.get())))
+}
+
+fn propose(scene: &mut Scene<'_, '_>) -> Event {
+    let command = scene
+        .draw
+        .pick(&["", "a", "bc", "long enough to be refused"]);
+    let count = scene.draw.pick(&[1, 1, 2, 3, 0]);
+    Event::Propose {
+        proposal: ProposalId::new(scene.draw.near(0)),
+        commands: vec![Bytes::from_static(command.as_bytes()); count],
+    }
+}
+
+fn read(scene: &mut Scene<'_, '_>) -> Event {
+    Event::Read {
+        read: scene.read_id(),
+    }
+}
+
+fn applied(scene: &mut Scene<'_, '_>) -> Event {
+    Event::Applied(LogIndex::new(scene.draw.near(scene.host.handed.get())))
+}
+
+fn loaded(scene: &mut Scene<'_, '_>) -> Event {
+    let asked = scene.host.load;
+    let outcome = match scene.draw.up_to(7) {
+        0..=3 => LoadOutcome::Found(scene.host.entries(asked.from, asked.to)),
+        4 => {
+            let to = LogIndex::new(scene.draw.near(asked.to.get()));
+            LoadOutcome::Found(scene.host.entries(asked.from, to))
+        }
+        5 => {
+            let before = scene.id();
+            LoadOutcome::Found(scene.entries(before, before.term))
+        }
+        6 => LoadOutcome::Gone,
+        _ => LoadOutcome::Failed,
+    };
+    Event::Loaded {
+        load: LoadId::new(scene.draw.near(asked.id.get())),
+        outcome,
+    }
+}
+
+/// Seldom, as nothing happens after it.
+fn storage_failed(scene: &mut Scene<'_, '_>) -> Event {
+    if scene.draw.up_to(31) == 31 {
+        Event::StorageFailed
+    } else {
+        Event::Persisted(scene.host.write)
+    }
+}
+
+fn pre_vote(scene: &mut Scene<'_, '_>, term: Term) -> Body {
+    Body::PreVote {
+        campaign: Term::new(scene.draw.near(term.next().get())),
+        last: scene.id(),
+    }
+}
+
+fn pre_vote_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::PreVoteReply {
+        campaign: scene.term().next(),
+        granted: scene.draw.flag(),
+    }
+}
+
+fn vote(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::Vote {
+        last: scene.id(),
+        transfer: scene.draw.flag(),
+    }
+}
+
+fn vote_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::VoteReply {
+        campaign: scene.term(),
+        granted: scene.draw.flag(),
+    }
+}
+
+fn append(scene: &mut Scene<'_, '_>, term: Term) -> Body {
+    let prev = scene.id();
+    Body::Append {
+        prev,
+        entries: scene.entries(prev, term),
+        commit: LogIndex::new(scene.draw.near(prev.index.get())),
+        round: scene.round(),
+    }
+}
+
+fn append_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::AppendReply {
+        asked: scene.term(),
+        round: scene.round(),
+        outcome: if scene.draw.up_to(3) > 0 {
+            AppendOutcome::Matched(scene.id().index)
+        } else {
+            AppendOutcome::Conflict {
+                refused: scene.id().index,
+                hint: scene.id(),
+            }
+        },
+        suspect: scene.draw.up_to(7) == 7,
+    }
+}
+
+fn read_index(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::ReadIndex {
+        read: scene.read_id(),
+    }
+}
+
+fn read_index_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::ReadIndexReply {
+        read: scene.read_id(),
+        index: scene.draw.flag().then(|| scene.id().index),
+    }
+}
+
+impl Scene<'_, '_> {
+    /// Mostly a peer; sometimes the node itself, or nobody it knows.
+    fn node(&mut self) -> NodeId {
+        let id = self
+            .draw
+            .pick(&[2, 2, 2, 3, 3, 3, 4, 5, 1, 7, 77, u64::MAX]);
+        NodeId::new(id).unwrap_or(self.engine.status().id)
+    }
+
+    fn term(&mut self) -> Term {
+        Term::new(self.draw.near(self.engine.hard_state().term.get()))
+    }
+
+    fn round(&mut self) -> Round {
+        Round::new(self.draw.near(self.host.round.get()))
+    }
+
+    fn read_id(&mut self) -> ReadId {
+        ReadId::new(self.draw.near(0))
+    }
+
+    /// Mostly the last entry or another of the log, or none.
+    fn id(&mut self) -> EntryId {
+        let last = self.engine.last();
+        match self.draw.up_to(7) {
+            0..=3 => last,
+            4 | 5 => {
+                let index = LogIndex::new(self.draw.near(last.index.get()));
+                self.host.id_at(index)
+            }
+            _ => EntryId::new(
+                LogIndex::new(self.draw.near(last.index.get())),
+                Term::new(self.draw.near(last.term.get())),
+            ),
+        }
+    }
+
+    /// Entries that may follow `prev` in `term`; sometimes with gaps, falling terms and any index.
+    fn entries(&mut self, prev: EntryId, term: Term) -> Entries {
+        let count = self.draw.pick(&[0, 1, 1, 2, 4]);
+        let is_sound = self.draw.up_to(7) > 0;
+        let mut entries = Vec::new();
+        for offset in 1..=count {
+            let (index, term) = if is_sound {
+                (prev.index.plus(offset), term)
+            } else {
+                let index = self.draw.near(prev.index.get());
+                (LogIndex::new(index), Term::new(self.draw.near(term.get())))
+            };
+            let payload = match self.draw.pick(&["", "x", "yz"]) {
+                "" => Payload::Noop,
+                command => Payload::Command(Bytes::from_static(command.as_bytes())),
+            };
+            entries.push(Entry {
+                index,
+                term,
+                payload,
+            });
+        }
+        entries.into()
+    }
+}
+
+/// What [`name`] can answer.
+#[cfg(test)]
+pub(crate) const KINDS: [&str; 15] = [
+    "tick",
+    "pre-vote",
+    "pre-vote reply",
+    "vote",
+    "vote reply",
+    "append",
+    "append reply",
+    "read index",
+    "read index reply",
+    "propose",
+    "read",
+    "persisted",
+    "storage failed",
+    "loaded",
+    "applied",
+];
+
+/// The kind of an event. No wildcard: a new one has to get its function above.
+pub(crate) const fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Tick { .. } => "tick",
+        Event::Receive(message) => match message.body {
+            Body::PreVote { .. } => "pre-vote",
+            Body::PreVoteReply { .. } => "pre-vote reply",
+            Body::Vote { .. } => "vote",
+            Body::VoteReply { .. } => "vote reply",
+            Body::Append { .. } => "append",
+            Body::AppendReply { .. } => "append reply",
+            Body::ReadIndex { .. } => "read index",
+            Body::ReadIndexReply { .. } => "read index reply",
+        },
+        Event::Propose { .. } => "propose",
+        Event::Read { .. } => "read",
+        Event::Persisted(_) => "persisted",
+        Event::StorageFailed => "storage failed",
+        Event::Loaded { .. } => "loaded",
+        Event::Applied(_) => "applied",
+    }
+}
