@@ -65,6 +65,11 @@ fn compiler_steps() -> Vec<Step> {
             "no-default-features",
             "check -p quorate --no-default-features",
         ),
+        // Not a member of the workspace. Without a fuzzer it needs only what the engine does.
+        Step::cargo(
+            "fuzz target",
+            "test --manifest-path fuzz/Cargo.toml --no-default-features",
+        ),
     ]
 }
 
