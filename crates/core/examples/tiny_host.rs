@@ -179,17 +179,7 @@ impl Host {
                     self.mailbox.push_back(Event::Persisted(write));
                 }
             }
-            Action::RestoreSnapshot { snapshot } => {
-                if let Some(Snapshot { meta: _, words }) = &self.disk.snapshot {
-                    self.words.clone_from(words);
-                }
-                let index = snapshot.last.index;
-                println!(
-                    "{node} restores {:?} from a snapshot at {index}",
-                    self.words
-                );
-                self.mailbox.push_back(Event::Applied(index));
-            }
+            Action::RestoreSnapshot { snapshot } => self.restore(node, snapshot.last),
             Action::PurgeLog { through } => self.disk.purge(through),
             Action::SnapshotDue => self.take_snapshot(),
             // Another host's disk: the world carries it.
@@ -246,6 +236,16 @@ impl Host {
         };
         self.disk.snapshot = Some(snapshot);
         self.mailbox.push_back(Event::SnapshotTaken(meta));
+    }
+
+    /// The words become those of the snapshot on disk.
+    fn restore(&mut self, node: NodeId, last: EntryId) {
+        if let Some(Snapshot { meta: _, words }) = &self.disk.snapshot {
+            self.words.clone_from(words);
+        }
+        println!("{node} restores {:?}, the state at {last}", self.words);
+        self.applied = last;
+        self.mailbox.push_back(Event::Applied(last.index));
     }
 
     fn apply(&mut self, node: NodeId, entry: &Entry) {

@@ -2,6 +2,7 @@
 //! of `engine/`, which hold no state; the state is in the parts (`log.rs`, `writes.rs`,
 //! `progress.rs`, ...), which decide nothing.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use fastrand::Rng;
@@ -89,7 +90,7 @@ enum Role {
     Follower,
     PreCandidate(Votes),
     Candidate(Campaign),
-    Leader(Leadership),
+    Leader(Box<Leadership>),
 }
 
 /// A campaign for votes.

@@ -2,6 +2,7 @@
 
 use core::mem;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Campaign, Engine, Joining, Leadership, Role, Transfer};
@@ -91,7 +92,7 @@ impl Engine {
         let last = self.log.last().index;
         self.leader = Some(self.config.id);
         self.counters.elections_won += 1;
-        self.role = Role::Leader(Leadership {
+        self.role = Role::Leader(Box::new(Leadership {
             peers: Vec::new(),
             first: last.next(),
             round: Round::ZERO,
@@ -103,7 +104,7 @@ impl Engine {
             settled_membership: LogIndex::NONE,
             heartbeat_at: self.now.after(self.config.heartbeat_interval),
             quorum_heard_at: self.now,
-        });
+        }));
         self.replicate_to_members();
     }
 
@@ -118,6 +119,7 @@ impl Engine {
             .extract_if(.., |(index, _)| *index > commit);
         refused.extend(stranded.map(|(_, read)| read));
         if let Role::Leader(leadership) = mem::replace(&mut self.role, Role::Follower) {
+            let leadership = *leadership;
             self.counters.step_downs += 1;
             // A leader has no election timer. Everybody else keeps theirs: a newer term alone is
             // no reason to wait longer.

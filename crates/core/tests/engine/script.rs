@@ -128,6 +128,18 @@ fn obey(world: &mut World, verb: &str, words: &[&str]) -> Option<()> {
             world.crash(number(node)?, number(keep.strip_prefix("keep=")?)? as usize);
         }
         ("restart", [node]) => world.restart(number(node)?),
+        ("status", []) => status(world),
+        ("members", []) => members(world),
+        ("logs", []) => logs(world),
+        ("terms", []) => terms(world),
+        _ => return operate(world, verb, words),
+    }
+    Some(())
+}
+
+/// What operators, state machines and full disks do.
+fn operate(world: &mut World, verb: &str, words: &[&str]) -> Option<()> {
+    match (verb, words) {
         ("snapshot", [node]) => {
             world.take_snapshot(number(node)?);
             world.pump_all();
@@ -166,10 +178,6 @@ fn obey(world: &mut World, verb: &str, words: &[&str]) -> Option<()> {
             world.step(number(node)?, Event::Room { bytes });
             world.pump_all();
         }
-        ("status", []) => status(world),
-        ("members", []) => members(world),
-        ("logs", []) => logs(world),
-        ("terms", []) => terms(world),
         _ => return None,
     }
     Some(())

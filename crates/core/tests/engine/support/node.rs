@@ -119,6 +119,27 @@ impl Node {
         ready.map(|(_, message)| message).collect()
     }
 
+    /// Takes entries into the state machine, and says so unless it is held.
+    pub(crate) fn apply(&mut self, entries: &[Entry]) {
+        self.applied.extend(entries.iter().cloned());
+        let applied = self.applied_index();
+        if !self.is_apply_held {
+            self.inbox.push_back(Event::Applied(applied));
+        }
+    }
+
+    /// The engine wants a snapshot.
+    pub(crate) fn snapshot_due(&mut self) {
+        let taken = self.take_snapshot();
+        self.inbox.push_back(taken.unwrap_or(Event::SnapshotFailed));
+    }
+
+    /// The engine needs a snapshot no more, wherever it is.
+    pub(crate) fn drop_snapshot(&mut self, snapshot: &SnapshotMeta) {
+        self.incoming.take_if(|incoming| incoming.meta == *snapshot);
+        self.disk.drop_snapshot(snapshot);
+    }
+
     /// Takes a snapshot of what is applied, durable at once, under the label of that very moment
     /// (scenario D19).
     pub(crate) fn take_snapshot(&mut self) -> Option<Event> {

@@ -179,19 +179,15 @@ fn describe_message(message: &Message) -> String {
             format!("{term} pre-vote for {campaign} {}", yes_or_no(*granted))
         }
         Body::Vote { last, transfer } => {
-            let transfer = if *transfer {
+            let why = if *transfer {
                 ", asked by the leader"
             } else {
                 ""
             };
-            format!("{term} vote? last entry {}{transfer}", describe_id(*last))
+            format!("{term} vote? last entry {}{why}", describe_id(*last))
         }
         Body::VoteReply { campaign, granted } => {
-            let of = if *campaign == term {
-                String::new()
-            } else {
-                format!(" for {campaign}")
-            };
+            let of = describe_other_term(" for", *campaign, term);
             format!("{term} vote{of} {}", yes_or_no(*granted))
         }
         Body::Append {
@@ -201,15 +197,7 @@ fn describe_message(message: &Message) -> String {
             round,
             last: _,
         } => {
-            let what = if entries.is_empty() {
-                format!("heartbeat at {}", describe_id(*prev))
-            } else {
-                format!(
-                    "append after {}: {}",
-                    describe_id(*prev),
-                    describe_entries(entries)
-                )
-            };
+            let what = describe_sent(*prev, entries);
             format!("{term} {what}, commit {commit}, {round}")
         }
         Body::AppendReply {
@@ -218,11 +206,7 @@ fn describe_message(message: &Message) -> String {
             outcome,
             suspect,
         } => {
-            let of = if *asked == term {
-                String::new()
-            } else {
-                format!(" to {asked}")
-            };
+            let of = describe_other_term(" to", *asked, term);
             let suspect = if *suspect { ", suspect" } else { "" };
             format!("{term} {}{of}, {round}{suspect}", describe_outcome(outcome))
         }
@@ -234,14 +218,10 @@ fn describe_message(message: &Message) -> String {
             outcome,
             round,
             suspect,
-            ..
+            asked: _,
         } => {
-            let outcome = match outcome {
-                SnapshotOutcome::Receiving { bytes } => format!("receiving, {bytes} bytes so far"),
-                SnapshotOutcome::Installed => "installed".to_owned(),
-                SnapshotOutcome::Lost => "lost".to_owned(),
-            };
             let suspect = if *suspect { ", suspect" } else { "" };
+            let outcome = describe_snapshot_outcome(*outcome);
             format!("{term} snapshot {last} {outcome}, {round}{suspect}")
         }
         Body::TimeoutNow => format!("{term} campaign now"),
@@ -252,6 +232,33 @@ fn describe_message(message: &Message) -> String {
             index: Some(index),
         } => format!("{term} {read} at {index}"),
         Body::ReadIndexReply { read, index: None } => format!("{term} {read}: ask another node"),
+    }
+}
+
+/// The term of a question, where it is not that of the answer.
+fn describe_other_term(preposition: &str, asked: Term, term: Term) -> String {
+    if asked == term {
+        String::new()
+    } else {
+        format!("{preposition} {asked}")
+    }
+}
+
+/// An append by where it starts and what it brings.
+fn describe_sent(prev: EntryId, entries: &Entries) -> String {
+    let prev = describe_id(prev);
+    if entries.is_empty() {
+        format!("heartbeat at {prev}")
+    } else {
+        format!("append after {prev}: {}", describe_entries(entries))
+    }
+}
+
+fn describe_snapshot_outcome(outcome: SnapshotOutcome) -> String {
+    match outcome {
+        SnapshotOutcome::Receiving { bytes } => format!("receiving, {bytes} bytes so far"),
+        SnapshotOutcome::Installed => "installed".to_owned(),
+        SnapshotOutcome::Lost => "lost".to_owned(),
     }
 }
 

@@ -145,10 +145,9 @@ impl World {
         match action {
             Action::Send { needs, message } => {
                 if needs <= node.disk.synced() {
-                    self.leave(position, message);
-                } else {
-                    node.waiting.push((needs, message));
+                    return self.leave(position, message);
                 }
+                node.waiting.push((needs, message));
             }
             Action::LoadEntries {
                 load,
@@ -171,11 +170,7 @@ impl World {
             }
             Action::Apply { entries } => {
                 self.safety.on_apply(node, &entries);
-                node.applied.extend(entries.iter().cloned());
-                let applied = node.applied_index();
-                if !node.is_apply_held {
-                    node.inbox.push_back(Event::Applied(applied));
-                }
+                node.apply(&entries);
             }
             Action::ReadReady { read, index } => self.end_read(position, read, Ok(index)),
             Action::Refused {
@@ -202,15 +197,9 @@ impl World {
             }
             Action::RestoreSnapshot { snapshot } => self.restore_state(position, &snapshot),
             Action::PurgeLog { through } => node.disk.purge(through),
-            Action::SnapshotDue => {
-                let taken = node.take_snapshot();
-                node.inbox.push_back(taken.unwrap_or(Event::SnapshotFailed));
-            }
+            Action::SnapshotDue => node.snapshot_due(),
             Action::ReceiveSnapshot { from, snapshot } => self.receive(position, from, &snapshot),
-            Action::DropSnapshot { snapshot } => {
-                node.incoming.take_if(|incoming| incoming.meta == snapshot);
-                node.disk.drop_snapshot(&snapshot);
-            }
+            Action::DropSnapshot { snapshot } => node.drop_snapshot(&snapshot),
             Action::MembershipAppended { .. }
             | Action::MembershipChanged { .. }
             | Action::Removed { .. }
