@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
-    AppendOutcome, Body, Engine, Entries, Entry, EntryId, Event, Incarnation, LoadId, LoadOutcome,
-    LogIndex, Message, NodeId, Payload, ProposalId, ReadId, Round, Term, Time, WriteId,
+    AppendOutcome, Body, Change, ChangeId, Engine, Entries, Entry, EntryId, Event, Incarnation,
+    LoadId, LoadOutcome, LogIndex, Membership, Message, NodeId, Payload, ProposalId, ReadId, Round,
+    SnapshotMeta, SnapshotOutcome, Term, Time, TransferId, WriteId,
 };
 
 use crate::draw::Draw;
@@ -24,7 +25,7 @@ type DrawEvent = fn(&mut Scene<'_, '_>) -> Event;
 type DrawBody = fn(&mut Scene<'_, '_>, Term) -> Body;
 
 /// The kinds of event; more than once where more of them reach more.
-const EVENTS: [DrawEvent; 14] = [
+const EVENTS: [DrawEvent; 24] = [
     tick,
     receive,
     receive,
@@ -38,11 +39,21 @@ const EVENTS: [DrawEvent; 14] = [
     read,
     applied,
     loaded,
+    change,
+    change,
+    transfer,
+    transfer,
+    snapshot_taken,
+    snapshot_failed,
+    snapshot_progress,
+    snapshot_received,
+    snapshot_lost,
+    room,
     storage_failed,
 ];
 
 /// The kinds of message; more than once where more of them reach more.
-const BODIES: [DrawBody; 10] = [
+const BODIES: [DrawBody; 19] = [
     pre_vote,
     pre_vote_reply,
     vote,
@@ -51,6 +62,15 @@ const BODIES: [DrawBody; 10] = [
     append,
     append_reply,
     append_reply,
+    honest_reply,
+    honest_reply,
+    honest_reply,
+    honest_reply,
+    honest_reply,
+    snapshot_offer,
+    snapshot_reply,
+    timeout_now,
+    removed,
     read_index,
     read_index_reply,
 ];
@@ -153,6 +173,73 @@ fn loaded(scene: &mut Scene<'_, '_>) -> Event {
     }
 }
 
+fn change(scene: &mut Scene<'_, '_>) -> Event {
+    let node = scene.node();
+    let address = scene.draw.pick(&["a:1", "", "b:2"]).to_owned();
+    let what = match scene.draw.up_to(4) {
+        0 => Change::AddLearner { node, address },
+        1 => Change::Promote { node },
+        2 => Change::AddVoter { node, address },
+        3 => Change::Remove { node },
+        _ => Change::UpdateAddress { node, address },
+    };
+    let change = ChangeId::new(scene.draw.near(0));
+    Event::ChangeMembership { change, what }
+}
+
+fn transfer(scene: &mut Scene<'_, '_>) -> Event {
+    let transfer = TransferId::new(scene.draw.near(0));
+    let target = scene.draw.flag().then(|| scene.node());
+    Event::TransferLeadership { transfer, target }
+}
+
+/// Mostly labelled as an honest host would.
+fn snapshot_taken(scene: &mut Scene<'_, '_>) -> Event {
+    let applied = scene.engine.status().applied;
+    let index = LogIndex::new(scene.draw.near(applied.get()));
+    let (membership_index, membership) = scene.engine.membership_at(index);
+    let mut snapshot = SnapshotMeta {
+        last: scene.host.id_at(index),
+        membership: membership.clone(),
+        membership_index,
+        length: 1,
+        checksum: 1,
+    };
+    if scene.draw.up_to(7) == 7 {
+        snapshot = scene.snapshot();
+    }
+    Event::SnapshotTaken(snapshot)
+}
+
+fn snapshot_failed(_: &mut Scene<'_, '_>) -> Event {
+    Event::SnapshotFailed
+}
+
+fn snapshot_progress(scene: &mut Scene<'_, '_>) -> Event {
+    let bytes = scene.draw.near(10);
+    let last = scene.wanted();
+    Event::SnapshotProgress { last, bytes }
+}
+
+fn snapshot_received(scene: &mut Scene<'_, '_>) -> Event {
+    Event::SnapshotReceived {
+        last: scene.wanted(),
+    }
+}
+
+fn snapshot_lost(scene: &mut Scene<'_, '_>) -> Event {
+    Event::SnapshotLost {
+        last: scene.wanted(),
+    }
+}
+
+fn room(scene: &mut Scene<'_, '_>) -> Event {
+    let bytes = scene
+        .draw
+        .pick(&[u64::MAX, u64::MAX, 1 << 30, 70_000, 100, 0]);
+    Event::Room { bytes }
+}
+
 /// Seldom, as nothing happens after it.
 fn storage_failed(scene: &mut Scene<'_, '_>) -> Event {
     if scene.draw.up_to(31) == 31 {
@@ -197,6 +284,17 @@ fn append(scene: &mut Scene<'_, '_>, term: Term) -> Body {
         entries: scene.entries(prev, term),
         commit: LogIndex::new(scene.draw.near(prev.index.get())),
         round: scene.round(),
+        last: scene.id().index,
+    }
+}
+
+/// That of a peer that holds everything: without it no leader gets anywhere.
+fn honest_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::AppendReply {
+        asked: scene.engine.hard_state().term,
+        round: scene.host.round,
+        outcome: AppendOutcome::Matched(scene.engine.last().index),
+        suspect: false,
     }
 }
 
@@ -213,6 +311,40 @@ fn append_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
             }
         },
         suspect: scene.draw.up_to(7) == 7,
+    }
+}
+
+fn snapshot_offer(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::SnapshotOffer {
+        snapshot: scene.snapshot(),
+        round: scene.round(),
+    }
+}
+
+fn snapshot_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    let outcome = match scene.draw.up_to(2) {
+        0 => SnapshotOutcome::Receiving {
+            bytes: scene.draw.near(10),
+        },
+        1 => SnapshotOutcome::Installed,
+        _ => SnapshotOutcome::Lost,
+    };
+    Body::SnapshotReply {
+        asked: scene.term(),
+        round: scene.round(),
+        last: scene.id(),
+        outcome,
+        suspect: scene.draw.up_to(7) == 7,
+    }
+}
+
+fn timeout_now(_: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::TimeoutNow
+}
+
+fn removed(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::Removed {
+        index: scene.id().index,
     }
 }
 
@@ -250,6 +382,43 @@ impl Scene<'_, '_> {
         ReadId::new(self.draw.near(0))
     }
 
+    /// Some voters and learners; sometimes nobody.
+    fn membership(&mut self) -> Membership {
+        let voters = (1..=self.draw.up_to(5)).filter_map(NodeId::new);
+        let skipped = self.draw.pick(&[0, 0, 0, 1, 2]);
+        Membership::new(
+            voters.skip(skipped),
+            NodeId::new(self.draw.pick(&[0, 0, 1, 4])),
+        )
+    }
+
+    /// Mostly ahead of the log, as one that is offered.
+    fn snapshot(&mut self) -> SnapshotMeta {
+        let (index, term) = (self.engine.last().index, self.engine.hard_state().term);
+        let ahead = EntryId::new(LogIndex::new(self.draw.near(index.plus(3).get())), term);
+        let last = if self.draw.up_to(3) > 0 {
+            ahead
+        } else {
+            self.id()
+        };
+        SnapshotMeta {
+            last,
+            membership: self.membership(),
+            membership_index: LogIndex::new(self.draw.up_to(2)),
+            length: 10,
+            checksum: self.draw.up_to(1),
+        }
+    }
+
+    /// Mostly the snapshot that was asked for last.
+    fn wanted(&mut self) -> EntryId {
+        if self.draw.up_to(7) > 0 {
+            self.host.wanted
+        } else {
+            self.id()
+        }
+    }
+
     /// Mostly the last entry or another of the log, or none.
     fn id(&mut self) -> EntryId {
         let last = self.engine.last();
@@ -278,8 +447,10 @@ impl Scene<'_, '_> {
                 let index = self.draw.near(prev.index.get());
                 (LogIndex::new(index), Term::new(self.draw.near(term.get())))
             };
-            let payload = match self.draw.pick(&["", "x", "yz"]) {
+            let payload = match self.draw.pick(&["", "x", "yz", "members", "broken"]) {
                 "" => Payload::Noop,
+                "members" => Payload::Membership(self.membership().encode()),
+                "broken" if !is_sound => Payload::Membership(Bytes::from_static(b"\x01broken")),
                 command => Payload::Command(Bytes::from_static(command.as_bytes())),
             };
             entries.push(Entry {
@@ -294,7 +465,7 @@ impl Scene<'_, '_> {
 
 /// What [`name`] can answer.
 #[cfg(test)]
-pub(crate) const KINDS: [&str; 15] = [
+pub(crate) const KINDS: [&str; 27] = [
     "tick",
     "pre-vote",
     "pre-vote reply",
@@ -310,6 +481,18 @@ pub(crate) const KINDS: [&str; 15] = [
     "storage failed",
     "loaded",
     "applied",
+    "snapshot offer",
+    "snapshot reply",
+    "timeout now",
+    "removed",
+    "change membership",
+    "transfer leadership",
+    "snapshot taken",
+    "snapshot failed",
+    "snapshot progress",
+    "snapshot received",
+    "snapshot lost",
+    "room",
 ];
 
 /// The kind of an event. No wildcard: a new one has to get its function above.
@@ -323,6 +506,10 @@ pub(crate) const fn name(event: &Event) -> &'static str {
             Body::VoteReply { .. } => "vote reply",
             Body::Append { .. } => "append",
             Body::AppendReply { .. } => "append reply",
+            Body::SnapshotOffer { .. } => "snapshot offer",
+            Body::SnapshotReply { .. } => "snapshot reply",
+            Body::TimeoutNow => "timeout now",
+            Body::Removed { .. } => "removed",
             Body::ReadIndex { .. } => "read index",
             Body::ReadIndexReply { .. } => "read index reply",
         },
@@ -332,5 +519,13 @@ pub(crate) const fn name(event: &Event) -> &'static str {
         Event::StorageFailed => "storage failed",
         Event::Loaded { .. } => "loaded",
         Event::Applied(_) => "applied",
+        Event::ChangeMembership { .. } => "change membership",
+        Event::TransferLeadership { .. } => "transfer leadership",
+        Event::SnapshotTaken(_) => "snapshot taken",
+        Event::SnapshotFailed => "snapshot failed",
+        Event::SnapshotProgress { .. } => "snapshot progress",
+        Event::SnapshotReceived { .. } => "snapshot received",
+        Event::SnapshotLost { .. } => "snapshot lost",
+        Event::Room { .. } => "room",
     }
 }

@@ -127,6 +127,7 @@ impl Start {
             term_starts,
             last: LogIndex::new(self.terms.len() as u64),
             applied: self.applied,
+            ..Recovered::default()
         };
         let config = self.config.clone().validate().ok()?;
         Engine::recover(config, self.life, self.members.clone(), START, recovered).ok()
@@ -147,6 +148,16 @@ fn config(draw: &mut Draw<'_>) -> Config {
         config.max_inflight_bytes = 400;
     }
     if draw.flag() {
+        config.snapshot_entries = Some(2);
+        config.trailing_entries = draw.up_to(2);
+    }
+    if draw.flag() {
+        config.lease = Some(Duration::from_millis(150));
+    }
+    if draw.flag() {
+        config.require_reachable_quorum = false;
+    }
+    if draw.flag() {
         config.max_entry_bytes = 3;
         config.max_unapplied_bytes = 100;
         config.max_uncommitted_bytes = 300;
@@ -163,9 +174,9 @@ mod tests {
     /// What libFuzzer would start from, without libFuzzer.
     fn outcomes() -> Vec<Outcome> {
         let mut outcomes = Vec::new();
-        for seed in 0..2_000 {
+        for seed in 0..3_000 {
             let mut rng = fastrand::Rng::with_seed(seed);
-            let bytes: Vec<u8> = (0..600).map(|_| rng.u8(..)).collect();
+            let bytes: Vec<u8> = (0..1_000).map(|_| rng.u8(..)).collect();
             outcomes.push(run(&bytes));
         }
         outcomes

@@ -150,7 +150,7 @@ impl Entries {
             && self
                 .first()
                 .is_none_or(|first| first.index != LogIndex::NONE)
-            && self.last().is_none_or(|last| last.index.get() != u64::MAX)
+            && self.last().is_none_or(|last| last.index.can_exist())
     }
 }
 

@@ -81,6 +81,14 @@ counter! {
 }
 
 impl LogIndex {
+    /// Whether a log can have come to this index: an entry every nanosecond takes centuries to
+    /// get there. What is beyond came from a peer or a disk that is mistaken, and leaves no room
+    /// for the entries that would follow.
+    #[must_use]
+    pub(crate) const fn can_exist(self) -> bool {
+        self.0 <= u64::MAX / 2
+    }
+
     /// The index before this one; `NONE` stays `NONE`.
     #[must_use]
     pub const fn prev(self) -> Self {

@@ -38,8 +38,7 @@ impl TermStarts {
             newest = start;
         }
         let is_without_term = starts.is_empty() && last != before.index;
-        let is_without_next = last.next() == last;
-        if is_without_term || is_without_next || last < before.index {
+        if is_without_term || !last.can_exist() || last < before.index {
             return Err(RecoverError::Unordered {
                 at: EntryId::new(last, newest.term),
             });

@@ -55,7 +55,7 @@ impl Engine {
     /// Whether the snapshot can be any engine's at all. The wire promises nothing.
     fn is_sound_snapshot(&self, snapshot: &SnapshotMeta) -> bool {
         let EntryId { term, index } = snapshot.last;
-        let is_sound_id = index != LogIndex::NONE && index.next() != index;
+        let is_sound_id = index != LogIndex::NONE && index.can_exist();
         let is_sound_term = term > Term::ZERO && term <= self.hard.term;
         let is_sound_membership =
             snapshot.membership_index <= index && !snapshot.membership.voters().is_empty();
