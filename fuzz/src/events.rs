@@ -1,28 +1,28 @@
-//! Numbers as events: one function for each kind of event and of message, listed in `EVENTS` and
-//! `BODIES`. A new variant gets a function, a line in its list, and a name: the compiler asks for
-//! the name, and the tests then ask for a run in which it happens.
+//! Numbers as events: one function for each kind, listed in `EVENTS`; the kinds of message are in
+//! `bodies.rs`. A new variant gets a function, a line in its list, and a name: the compiler asks
+//! for the name, and the tests then ask for a run in which it happens.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
-    AppendOutcome, Body, Change, ChangeId, Engine, Entries, Entry, EntryId, Event, Incarnation,
-    LoadId, LoadOutcome, LogIndex, Membership, Message, NodeId, Payload, ProposalId, ReadId, Round,
-    SnapshotMeta, SnapshotOutcome, Term, Time, TransferId, WriteId,
+    Body, Change, ChangeId, Engine, Entries, Entry, EntryId, Event, Incarnation, LoadId,
+    LoadOutcome, LogIndex, Membership, Message, NodeId, Payload, ProposalId, ReadId, Round,
+    SnapshotMeta, Term, Time, TransferId, WriteId,
 };
 
+use crate::bodies::BODIES;
 use crate::draw::Draw;
 use crate::host::Host;
 
 /// What the next event is drawn from.
-struct Scene<'a, 'b> {
-    draw: &'a mut Draw<'b>,
-    engine: &'a Engine,
-    host: &'a Host,
+pub(crate) struct Scene<'a, 'b> {
+    pub(crate) draw: &'a mut Draw<'b>,
+    pub(crate) engine: &'a Engine,
+    pub(crate) host: &'a Host,
 }
 
 type DrawEvent = fn(&mut Scene<'_, '_>) -> Event;
-type DrawBody = fn(&mut Scene<'_, '_>, Term) -> Body;
 
 /// The kinds of event; more than once where more of them reach more.
 const EVENTS: [DrawEvent; 24] = [
@@ -50,29 +50,6 @@ const EVENTS: [DrawEvent; 24] = [
     snapshot_lost,
     room,
     storage_failed,
-];
-
-/// The kinds of message; more than once where more of them reach more.
-const BODIES: [DrawBody; 19] = [
-    pre_vote,
-    pre_vote_reply,
-    vote,
-    vote_reply,
-    append,
-    append,
-    append_reply,
-    append_reply,
-    honest_reply,
-    honest_reply,
-    honest_reply,
-    honest_reply,
-    honest_reply,
-    snapshot_offer,
-    snapshot_reply,
-    timeout_now,
-    removed,
-    read_index,
-    read_index_reply,
 ];
 
 /// The next event for `engine`, whose host remembers `host`.
@@ -217,20 +194,22 @@ fn snapshot_failed(_: &mut Scene<'_, '_>) -> Event {
 
 fn snapshot_progress(scene: &mut Scene<'_, '_>) -> Event {
     let bytes = scene.draw.near(10);
-    let last = scene.wanted();
-    Event::SnapshotProgress { last, bytes }
+    let (last, checksum) = scene.wanted();
+    Event::SnapshotProgress {
+        last,
+        checksum,
+        bytes,
+    }
 }
 
 fn snapshot_received(scene: &mut Scene<'_, '_>) -> Event {
-    Event::SnapshotReceived {
-        last: scene.wanted(),
-    }
+    let (last, checksum) = scene.wanted();
+    Event::SnapshotReceived { last, checksum }
 }
 
 fn snapshot_lost(scene: &mut Scene<'_, '_>) -> Event {
-    Event::SnapshotLost {
-        last: scene.wanted(),
-    }
+    let (last, checksum) = scene.wanted();
+    Event::SnapshotLost { last, checksum }
 }
 
 fn room(scene: &mut Scene<'_, '_>) -> Event {
@@ -249,141 +228,29 @@ fn storage_failed(scene: &mut Scene<'_, '_>) -> Event {
     }
 }
 
-fn pre_vote(scene: &mut Scene<'_, '_>, term: Term) -> Body {
-    Body::PreVote {
-        campaign: Term::new(scene.draw.near(term.next().get())),
-        last: scene.id(),
-    }
-}
-
-fn pre_vote_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::PreVoteReply {
-        campaign: scene.term().next(),
-        granted: scene.draw.flag(),
-    }
-}
-
-fn vote(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::Vote {
-        last: scene.id(),
-        transfer: scene.draw.flag(),
-    }
-}
-
-fn vote_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::VoteReply {
-        campaign: scene.term(),
-        granted: scene.draw.flag(),
-    }
-}
-
-fn append(scene: &mut Scene<'_, '_>, term: Term) -> Body {
-    let prev = scene.id();
-    Body::Append {
-        prev,
-        entries: scene.entries(prev, term),
-        commit: LogIndex::new(scene.draw.near(prev.index.get())),
-        round: scene.round(),
-        last: scene.id().index,
-    }
-}
-
-/// That of a peer that holds everything: without it no leader gets anywhere.
-fn honest_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::AppendReply {
-        asked: scene.engine.hard_state().term,
-        round: scene.host.round,
-        outcome: AppendOutcome::Matched(scene.engine.last().index),
-        suspect: false,
-    }
-}
-
-fn append_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::AppendReply {
-        asked: scene.term(),
-        round: scene.round(),
-        outcome: if scene.draw.up_to(3) > 0 {
-            AppendOutcome::Matched(scene.id().index)
-        } else {
-            AppendOutcome::Conflict {
-                refused: scene.id().index,
-                hint: scene.id(),
-            }
-        },
-        suspect: scene.draw.up_to(7) == 7,
-    }
-}
-
-fn snapshot_offer(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::SnapshotOffer {
-        snapshot: scene.snapshot(),
-        round: scene.round(),
-    }
-}
-
-fn snapshot_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    let outcome = match scene.draw.up_to(2) {
-        0 => SnapshotOutcome::Receiving {
-            bytes: scene.draw.near(10),
-        },
-        1 => SnapshotOutcome::Installed,
-        _ => SnapshotOutcome::Lost,
-    };
-    Body::SnapshotReply {
-        asked: scene.term(),
-        round: scene.round(),
-        last: scene.id(),
-        outcome,
-        suspect: scene.draw.up_to(7) == 7,
-    }
-}
-
-fn timeout_now(_: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::TimeoutNow
-}
-
-fn removed(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::Removed {
-        index: scene.id().index,
-    }
-}
-
-fn read_index(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::ReadIndex {
-        read: scene.read_id(),
-    }
-}
-
-fn read_index_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::ReadIndexReply {
-        read: scene.read_id(),
-        index: scene.draw.flag().then(|| scene.id().index),
-    }
-}
-
 impl Scene<'_, '_> {
     /// Mostly a peer; sometimes the node itself, or nobody it knows.
-    fn node(&mut self) -> NodeId {
+    pub(crate) fn node(&mut self) -> NodeId {
         let id = self
             .draw
             .pick(&[2, 2, 2, 3, 3, 3, 4, 5, 1, 7, 77, u64::MAX]);
         NodeId::new(id).unwrap_or(self.engine.status().id)
     }
 
-    fn term(&mut self) -> Term {
+    pub(crate) fn term(&mut self) -> Term {
         Term::new(self.draw.near(self.engine.hard_state().term.get()))
     }
 
-    fn round(&mut self) -> Round {
+    pub(crate) fn round(&mut self) -> Round {
         Round::new(self.draw.near(self.host.round.get()))
     }
 
-    fn read_id(&mut self) -> ReadId {
+    pub(crate) fn read_id(&mut self) -> ReadId {
         ReadId::new(self.draw.near(0))
     }
 
     /// Some voters and learners; sometimes nobody.
-    fn membership(&mut self) -> Membership {
+    pub(crate) fn membership(&mut self) -> Membership {
         let voters = (1..=self.draw.up_to(5)).filter_map(NodeId::new);
         let skipped = self.draw.pick(&[0, 0, 0, 1, 2]);
         Membership::new(
@@ -393,7 +260,7 @@ impl Scene<'_, '_> {
     }
 
     /// Mostly ahead of the log, as one that is offered.
-    fn snapshot(&mut self) -> SnapshotMeta {
+    pub(crate) fn snapshot(&mut self) -> SnapshotMeta {
         let (index, term) = (self.engine.last().index, self.engine.hard_state().term);
         let ahead = EntryId::new(LogIndex::new(self.draw.near(index.plus(3).get())), term);
         let last = if self.draw.up_to(3) > 0 {
@@ -411,16 +278,16 @@ impl Scene<'_, '_> {
     }
 
     /// Mostly the snapshot that was asked for last.
-    fn wanted(&mut self) -> EntryId {
+    pub(crate) fn wanted(&mut self) -> (EntryId, u64) {
         if self.draw.up_to(7) > 0 {
             self.host.wanted
         } else {
-            self.id()
+            (self.id(), self.draw.up_to(1))
         }
     }
 
     /// Mostly the last entry or another of the log, or none.
-    fn id(&mut self) -> EntryId {
+    pub(crate) fn id(&mut self) -> EntryId {
         let last = self.engine.last();
         match self.draw.up_to(7) {
             0..=3 => last,
@@ -436,7 +303,7 @@ impl Scene<'_, '_> {
     }
 
     /// Entries that may follow `prev` in `term`; sometimes with gaps, falling terms and any index.
-    fn entries(&mut self, prev: EntryId, term: Term) -> Entries {
+    pub(crate) fn entries(&mut self, prev: EntryId, term: Term) -> Entries {
         let count = self.draw.pick(&[0, 1, 1, 2, 4]);
         let is_sound = self.draw.up_to(7) > 0;
         let mut entries = Vec::new();

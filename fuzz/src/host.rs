@@ -20,8 +20,8 @@ pub(crate) struct Host {
     pub(crate) round: Round,
     /// The last entry handed over to the state machine.
     pub(crate) handed: LogIndex,
-    /// The last entry of the snapshot that was asked for last.
-    pub(crate) wanted: EntryId,
+    /// The snapshot that was asked for last: its last entry and its checksum.
+    pub(crate) wanted: (EntryId, u64),
 }
 
 /// A request for entries.
@@ -51,7 +51,7 @@ impl Host {
             },
             round: Round::ZERO,
             handed: LogIndex::NONE,
-            wanted: EntryId::NONE,
+            wanted: (EntryId::NONE, 0),
         }
     }
 
@@ -112,7 +112,9 @@ impl Host {
             Action::PurgeLog { through } => {
                 self.log.retain(|entry| entry.index > through.index);
             }
-            Action::ReceiveSnapshot { snapshot, .. } => self.wanted = snapshot.last,
+            Action::ReceiveSnapshot { snapshot, .. } => {
+                self.wanted = (snapshot.last, snapshot.checksum);
+            }
             Action::SnapshotDue
             | Action::DropSnapshot { .. }
             | Action::MembershipAppended { .. }

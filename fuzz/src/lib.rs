@@ -3,6 +3,7 @@
 //! become numbers is in `draw.rs`, how numbers become events in `events.rs`.
 #![forbid(unsafe_code)]
 
+mod bodies;
 mod draw;
 mod events;
 mod host;

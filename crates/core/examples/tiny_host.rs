@@ -295,10 +295,10 @@ impl World {
             let kept = source.and_then(|source| source.disk.snapshot.clone());
             let kept = kept.filter(|kept| kept.meta == *meta);
             if let Some(host) = self.hosts.get_mut(node) {
-                let last = meta.last;
+                let (last, checksum) = (meta.last, meta.checksum);
                 host.mailbox.push_back(match &kept {
-                    Some(_) => Event::SnapshotReceived { last },
-                    None => Event::SnapshotLost { last },
+                    Some(_) => Event::SnapshotReceived { last, checksum },
+                    None => Event::SnapshotLost { last, checksum },
                 });
                 host.received = kept;
             }

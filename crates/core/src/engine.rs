@@ -15,14 +15,14 @@ use crate::memberships::Memberships;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quorum::Votes;
-use crate::reads::{ForwardedReads, LeaderReads};
+use crate::reads::{ConfirmedRead, ForwardedReads, LeaderReads};
 use crate::room::Room;
 use crate::snapshots::Snapshots;
 use crate::writes::Writes;
 use crate::{
     Action, Body, ChangeId, Counters, EntryId, Event, HardState, Incarnation, LoadId, LogIndex,
-    Membership, Message, NodeId, ReadId, RoleName, Round, Status, Term, Time, TransferId,
-    ValidConfig, Violation, WriteId,
+    Membership, Message, NodeId, RoleName, Round, Status, Term, Time, TransferId, ValidConfig,
+    Violation, WriteId,
 };
 
 mod append;
@@ -68,7 +68,7 @@ pub struct Engine {
     applies: Applies,
     forwarded: ForwardedReads,
     /// Reads whose index is known, waiting for apply to be handed everything up to it.
-    confirmed_reads: Vec<(LogIndex, ReadId)>,
+    confirmed_reads: Vec<ConfirmedRead>,
     snapshots: Snapshots,
     room: Room,
     /// A member said that this node is none since the membership at this index.
@@ -176,9 +176,13 @@ impl Engine {
             Event::TransferLeadership { transfer, target } => self.on_transfer(transfer, target),
             Event::SnapshotTaken(snapshot) => self.on_snapshot_taken(snapshot),
             Event::SnapshotFailed => self.on_snapshot_failed(),
-            Event::SnapshotProgress { last, bytes } => self.on_snapshot_progress(last, bytes),
-            Event::SnapshotReceived { last } => self.on_snapshot_received(last),
-            Event::SnapshotLost { last } => self.on_snapshot_lost(last),
+            Event::SnapshotProgress {
+                last,
+                checksum,
+                bytes,
+            } => self.on_snapshot_progress((last, checksum), bytes),
+            Event::SnapshotReceived { last, checksum } => self.on_snapshot_received(last, checksum),
+            Event::SnapshotLost { last, checksum } => self.on_snapshot_lost(last, checksum),
             Event::Room { bytes } => self.on_room(bytes),
         }
         if !self.is_stopped {
@@ -219,9 +223,17 @@ impl Engine {
     /// may have some.
     fn on_room(&mut self, bytes: u64) {
         self.room.set(bytes);
-        if self.room.is_low() && self.is_leader() {
+        if !self.room.is_low() {
+            return;
+        }
+        match self.role {
             // Without anybody to take over it goes on, and refuses what it cannot hold.
-            let _refusal = self.start_transfer(None, None);
+            Role::Leader(_) => {
+                let _refusal = self.start_transfer(None, None);
+            }
+            // It could not append the first entry of its term.
+            Role::PreCandidate(_) | Role::Candidate(_) => self.step_down(),
+            Role::Follower => {}
         }
     }
 

@@ -79,21 +79,27 @@ pub enum Event {
     /// [`Action::ReceiveSnapshot`](crate::Action::ReceiveSnapshot) asked. For reports; may be
     /// left out.
     SnapshotProgress {
-        /// Which snapshot.
+        /// Which snapshot, by its last entry ...
         last: EntryId,
+        /// ... and its checksum.
+        checksum: u64,
         /// Bytes so far.
         bytes: u64,
     },
     /// The whole snapshot that ends in `last` has arrived here and its checksum is right. It is
     /// not installed yet.
     SnapshotReceived {
-        /// Which snapshot.
+        /// Which snapshot, by its last entry ...
         last: EntryId,
+        /// ... and its checksum.
+        checksum: u64,
     },
     /// The snapshot that ends in `last` cannot be had from where it was asked.
     SnapshotLost {
-        /// Which snapshot.
+        /// Which snapshot, by its last entry ...
         last: EntryId,
+        /// ... and its checksum.
+        checksum: u64,
     },
     /// So many bytes can still be written to the log's disk. Unlimited until this is said.
     Room {

@@ -13,8 +13,9 @@ use crate::{EntryId, Incarnation, LoadId, LogIndex, NodeId, PeerMode, PeerStatus
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) id: NodeId,
-    /// The life that answered last.
+    /// The life that answered last, and the one before it.
     pub(crate) life: Incarnation,
+    earlier_life: Incarnation,
     mode: Mode,
     /// The peer's durable log equals the leader's up to here.
     matched: LogIndex,
@@ -98,6 +99,7 @@ impl Progress {
         Self {
             id,
             life: Incarnation::UNKNOWN,
+            earlier_life: Incarnation::UNKNOWN,
             mode: Mode::Probe { waiting: false },
             matched: LogIndex::NONE,
             next: last.next(),
@@ -162,12 +164,20 @@ impl Progress {
         }
     }
 
-    /// It answered something of `round`, in this life.
-    pub(crate) fn heard(&mut self, life: Incarnation, round: Round, now: Time) {
-        self.life = life;
+    /// It answered something of `round`, in this life; false if that life has ended since, and
+    /// says nothing of what the peer holds now.
+    #[must_use]
+    pub(crate) fn heard(&mut self, life: Incarnation, round: Round, now: Time) -> bool {
+        if life == self.earlier_life && life != self.life {
+            return false;
+        }
+        if life != self.life {
+            self.earlier_life = core::mem::replace(&mut self.life, life);
+        }
         self.heard_at = now;
         self.answered = self.answered.max(round);
         self.unheard_probes = 0;
+        true
     }
 
     /// Entries up to `last` leave now, assumed to arrive.
@@ -286,10 +296,15 @@ impl Progress {
         self.receives() == Some(last)
     }
 
-    /// The snapshot to offer once more, `patience` after the last time.
-    pub(crate) fn offer_to_repeat(&self, patience: Duration, now: Time) -> Option<EntryId> {
-        self.receives()
-            .filter(|_| now.since(self.moved_at) >= patience)
+    /// The snapshot to offer once more, `patience` after the last time, and whether any of it has
+    /// arrived.
+    pub(crate) fn offer_to_repeat(&self, patience: Duration, now: Time) -> Option<(EntryId, bool)> {
+        match self.mode {
+            Mode::Snapshot { last, bytes } if now.since(self.moved_at) >= patience => {
+                Some((last, bytes > 0))
+            }
+            Mode::Snapshot { .. } | Mode::Probe { .. } | Mode::Replicate => None,
+        }
     }
 
     /// Takes note of how it keeps up with a log that ends at `last`.

@@ -16,12 +16,23 @@ pub(crate) enum Reader {
     Peer(NodeId, Incarnation, ReadId),
 }
 
+/// A read whose index is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConfirmedRead {
+    pub(crate) index: LogIndex,
+    pub(crate) read: ReadId,
+    /// When its index became known. It may wait for entries that never come.
+    pub(crate) since: Time,
+}
+
 /// The reads of a leader.
 #[derive(Debug, Default)]
 pub(crate) struct LeaderReads {
     /// Waiting for the first commit of the leader's own term: until then it cannot know what is
     /// committed (scenario E01).
     before_own_commit: Vec<Reader>,
+    /// Since when the oldest of them waits.
+    held_since: Option<Time>,
     /// Waiting for the next round, each with the commit index at its arrival.
     next: Vec<(Reader, LogIndex)>,
     /// Waiting for answers to this round, first sent after they had arrived (scenario E02).
@@ -35,13 +46,25 @@ impl LeaderReads {
     }
 
     /// Keeps a read until the leader has committed an entry of its term.
-    pub(crate) fn hold(&mut self, reader: Reader) {
+    pub(crate) fn hold(&mut self, reader: Reader, now: Time) {
+        self.held_since.get_or_insert(now);
         self.before_own_commit.push(reader);
+    }
+
+    /// Since when a read waits for the leader's first commit.
+    pub(crate) const fn held_since(&self) -> Option<Time> {
+        self.held_since
+    }
+
+    /// Takes out the reads that wait for the leader's first commit: it does not come.
+    pub(crate) fn take_held(&mut self) -> Vec<Reader> {
+        self.held_since = None;
+        core::mem::take(&mut self.before_own_commit)
     }
 
     /// The leader has committed an entry of its term, and everything up to `commit`.
     pub(crate) fn own_term_committed(&mut self, commit: LogIndex) {
-        let held = core::mem::take(&mut self.before_own_commit);
+        let held = self.take_held();
         self.next
             .extend(held.into_iter().map(|reader| (reader, commit)));
     }
@@ -153,7 +176,7 @@ mod tests {
     #[test]
     fn a_held_read_takes_the_commit_index_of_the_own_term_commit() {
         let mut reads = LeaderReads::default();
-        reads.hold(local(1));
+        reads.hold(local(1), Time::ZERO);
         assert!(!reads.wants_round());
         reads.own_term_committed(LogIndex::new(9));
         reads.ask(Round::new(1));
@@ -167,7 +190,7 @@ mod tests {
         reads.queue(local(1), LogIndex::new(5));
         reads.ask(Round::new(1));
         reads.queue(local(2), LogIndex::new(5));
-        reads.hold(local(3));
+        reads.hold(local(3), Time::ZERO);
         assert_eq!(reads.into_waiting().count(), 3);
     }
 }

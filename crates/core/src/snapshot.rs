@@ -17,3 +17,11 @@ pub struct SnapshotMeta {
     /// A checksum over all of them. Two snapshots of the same entry on two nodes may differ.
     pub checksum: u64,
 }
+
+impl SnapshotMeta {
+    /// Whether these name it: its last entry, and the checksum of its bytes.
+    #[must_use]
+    pub fn is_named(&self, last: EntryId, checksum: u64) -> bool {
+        (self.last, self.checksum) == (last, checksum)
+    }
+}

@@ -40,6 +40,14 @@ pub(crate) struct Offer {
     pub(crate) round: crate::Round,
 }
 
+impl Offer {
+    /// Whether the same leader, in the same term and life, has offered `other` since.
+    pub(crate) fn is_older_than(&self, other: &Self) -> bool {
+        let is_same = (self.from, self.life, self.term) == (other.from, other.life, other.term);
+        is_same && self.round < other.round
+    }
+}
+
 /// Where the taking of the next snapshot stands.
 #[derive(Clone, Copy, Debug, Default)]
 enum Taking {
@@ -98,6 +106,11 @@ impl Snapshots {
     }
 
     /// The snapshot on its way to this node.
+    pub(crate) const fn incoming(&self) -> Option<&Incoming> {
+        self.incoming.as_ref()
+    }
+
+    /// The same, to take note of what is told of it.
     pub(crate) const fn incoming_mut(&mut self) -> Option<&mut Incoming> {
         self.incoming.as_mut()
     }
@@ -113,10 +126,10 @@ impl Snapshots {
         before.map(|incoming| incoming.snapshot)
     }
 
-    /// Takes out what was to come if it ends in `last`.
-    pub(crate) fn take_incoming(&mut self, last: EntryId) -> Option<Incoming> {
+    /// Takes out what was to come if it has this name.
+    pub(crate) fn take_incoming(&mut self, last: EntryId, checksum: u64) -> Option<Incoming> {
         self.incoming
-            .take_if(|incoming| incoming.snapshot.last == last)
+            .take_if(|incoming| incoming.snapshot.is_named(last, checksum))
     }
 
     /// Takes out what was to come if the node has everything up to `commit` without it.

@@ -46,13 +46,21 @@ impl Writes {
 
     /// Issues an append of `first..=last`, which replaces whatever stood there and behind.
     pub(crate) fn append(&mut self, first: LogIndex, last: LogIndex, now: Time) -> WriteId {
-        self.durable = self.durable.min(first.prev());
-        for pending in &mut self.pending {
-            if let Some(end) = &mut pending.log_end {
-                *end = (*end).min(first.prev());
-            }
-        }
+        self.ends_at(first.prev());
         self.issue(now, Some(last))
+    }
+
+    /// The log was cut behind `kept`. The ends of pending writes never fall along the queue, so
+    /// only those that reach beyond are looked at: none where a leader appends.
+    fn ends_at(&mut self, kept: LogIndex) {
+        self.durable = self.durable.min(kept);
+        let ends = self.pending.iter_mut().rev();
+        for end in ends.filter_map(|pending| pending.log_end.as_mut()) {
+            if *end <= kept {
+                break;
+            }
+            *end = kept;
+        }
     }
 
     /// Issues the installation of a snapshot that ends at `last`. Where it replaces the log,
@@ -67,12 +75,7 @@ impl Writes {
             // The log stays, and is as durable as it was.
             return self.issue(now, None);
         }
-        self.durable = self.durable.min(kept);
-        for pending in &mut self.pending {
-            if let Some(end) = &mut pending.log_end {
-                *end = (*end).min(kept);
-            }
-        }
+        self.ends_at(kept);
         self.issue(now, Some(last))
     }
 
@@ -118,10 +121,11 @@ impl Writes {
         if index <= self.durable {
             return WriteId::NONE;
         }
-        let covers = |pending: &&Pending| pending.log_end.is_some_and(|end| end >= index);
-        let covering = self.pending.iter().find(covers);
+        let logs = self.pending.iter().rev();
+        let logs = logs.filter_map(|pending| Some((pending.write, pending.log_end?)));
+        let covering = logs.take_while(|&(_, end)| end >= index).last();
         debug_assert!(covering.is_some(), "{index} was never written");
-        covering.map_or(self.issued, |pending| pending.write)
+        covering.map_or(self.issued, |(write, _)| write)
     }
 
     /// The newest save of the hard state if it is not yet durable, else `NONE`.

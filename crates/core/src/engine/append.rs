@@ -38,8 +38,10 @@ impl Engine {
             (self.conflict_at(prev), WriteId::NONE)
         } else if is_heartbeat {
             // Never waits for a slow disk: it claims no more than is durable.
-            let claim = prev.index.min(self.writes.durable());
-            (AppendOutcome::Matched(claim), WriteId::NONE)
+            (
+                AppendOutcome::Matched(self.claim_at_once(prev)),
+                WriteId::NONE,
+            )
         } else {
             self.take_entries(entries);
             (AppendOutcome::Matched(claim), self.writes.covering(claim))
@@ -95,8 +97,11 @@ impl Engine {
     /// Whether the new ones among `entries` fit on the disk. Where they do not, nothing is
     /// taken, and the append counts as a heartbeat.
     fn has_room_for(&mut self, entries: &Entries) -> bool {
-        let new = entries.from_index(self.commit.next());
-        let has_room = new.is_empty() || self.room.holds(new.size_bytes());
+        let new = self.first_new(entries);
+        let has_room = new.is_none_or(|first| {
+            let new = entries.from_index(first);
+            self.room.holds(new.size_bytes())
+        });
         self.counters.full_disks += u64::from(!has_room);
         has_room
     }
@@ -122,15 +127,28 @@ impl Engine {
         })
     }
 
+    /// Where the entries begin that the log does not hold.
+    fn first_new(&self, entries: &Entries) -> Option<LogIndex> {
+        let behind = entries.iter().filter(|entry| entry.index > self.commit);
+        let mut new = behind.filter(|entry| !self.log.contains(entry.id()));
+        new.next().map(|entry| entry.index)
+    }
+
+    /// What an answer that waits for no write may claim of a log that agrees at `prev`. While a
+    /// snapshot replaces the log, less may be durable than was before: nothing is claimed then,
+    /// lest it look like lost data.
+    fn claim_at_once(&self, prev: EntryId) -> LogIndex {
+        let durable = self.writes.durable();
+        if self.snapshots.installing().is_some() && durable < prev.index {
+            return LogIndex::NONE;
+        }
+        prev.index.min(durable)
+    }
+
     /// Appends what is missing, replacing what conflicts. Entries that are there already are
     /// left alone: a late append must not cut off what followed it [Raft 5.3].
     fn take_entries(&mut self, entries: &Entries) {
-        let Some(first) = entries
-            .from_index(self.commit.next())
-            .iter()
-            .find(|entry| !self.log.contains(entry.id()))
-            .map(|entry| entry.index)
-        else {
+        let Some(first) = self.first_new(entries) else {
             return;
         };
         debug_assert!(

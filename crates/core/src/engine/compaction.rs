@@ -31,20 +31,34 @@ impl Engine {
         let trailing = self.config.trailing_entries;
         let snapshot = self.snapshots.last().index.get();
         let old = LogIndex::new(snapshot.saturating_sub(trailing));
-        // A peer that receives a snapshot needs what comes behind it, but it may not hold on to
-        // more than the disk can take.
+        // A peer that receives a snapshot needs what comes behind it, and would need the next one
+        // if what it is being sent went away meanwhile. It may not hold on to more than the disk
+        // can take.
         let limit = self.config.max_retained_bytes;
         let is_kept = |index: &LogIndex| self.log.bytes_behind(*index) <= limit;
-        let kept = self.offered().map(|last| last.index).filter(is_kept);
-        kept.fold(old, LogIndex::min)
+        let needed = self.offered().map(|last| last.index).chain(self.streamed());
+        needed.filter(is_kept).fold(old, LogIndex::min)
     }
 
     /// The snapshots that peers receive.
     fn offered(&self) -> impl Iterator<Item = EntryId> + '_ {
+        self.peers_within_reach().filter_map(Progress::receives)
+    }
+
+    /// Where the peers are that get along with the log alone.
+    fn streamed(&self) -> impl Iterator<Item = LogIndex> + '_ {
+        let before = self.log.before().index;
+        let peers = self.peers_within_reach();
+        let streamed = peers.filter(move |peer| peer.receives().is_none() && peer.next() > before);
+        streamed.map(move |peer| peer.matched().max(before))
+    }
+
+    /// A peer that is down keeps nothing from being dropped.
+    fn peers_within_reach(&self) -> impl Iterator<Item = &Progress> + '_ {
         let peers = match &self.role {
             Role::Leader(leadership) => leadership.peers.as_slice(),
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => &[],
         };
-        peers.iter().filter_map(Progress::receives)
+        peers.iter().filter(|peer| self.was_heard_lately(peer))
     }
 }

@@ -7,7 +7,8 @@ use crate::{Body, Incarnation, NodeId, Payload, Term};
 impl Engine {
     pub(super) fn on_election_timeout(&mut self) {
         if !self.may_campaign() {
-            self.restart_election_timer();
+            // It does not lead anybody anywhere, but it must not wait for a leader that is gone.
+            self.step_down();
         } else if self.config.pre_vote {
             self.start_pre_vote();
         } else {
@@ -74,7 +75,8 @@ impl Engine {
             return;
         };
         votes.record(from, granted);
-        if votes.is_won(self.memberships.latest()) {
+        // Its disk may have become full or stuck since it asked.
+        if votes.is_won(self.memberships.latest()) && self.may_campaign() {
             self.start_campaign(false);
         }
     }

@@ -27,7 +27,10 @@ impl Engine {
             return;
         }
         let asker = (from, sender);
-        if matches!(body, Body::PreVote { .. } | Body::Vote { .. }) {
+        if matches!(
+            body,
+            Body::PreVote { .. } | Body::Vote { .. } | Body::ReadIndex { .. }
+        ) {
             self.tell_if_removed(asker);
         }
         if term > self.hard.term {

@@ -77,8 +77,14 @@ impl Engine {
         peer.loading = None;
         let next = peer.next();
         match outcome {
-            LoadOutcome::Found(entries) if self.are_ours(&entries, next) => {
+            // What was purged meanwhile has no place to start from any more.
+            LoadOutcome::Found(entries)
+                if next > self.log.before().index && self.are_ours(&entries, next) =>
+            {
                 self.send_entries(position, entries.within(self.config.max_append_bytes));
+                self.replicate_to(position);
+            }
+            LoadOutcome::Found(_) | LoadOutcome::Gone if next <= self.log.before().index => {
                 self.replicate_to(position);
             }
             // The next heartbeat or answer asks again.
@@ -92,8 +98,11 @@ impl Engine {
             LoadOutcome::Found(entries) if self.are_ours(&entries, from) => {
                 self.applies.keep_loaded(entries);
             }
-            LoadOutcome::Gone => self.stop(Violation::CommittedMissing { from }),
-            LoadOutcome::Found(_) | LoadOutcome::Failed => {
+            // While a snapshot replaces the log, its entries may be gone before that is known.
+            LoadOutcome::Gone if self.snapshots.installing().is_none() => {
+                self.stop(Violation::CommittedMissing { from });
+            }
+            LoadOutcome::Found(_) | LoadOutcome::Gone | LoadOutcome::Failed => {
                 self.applies
                     .retry_load_at(self.now.after(self.config.heartbeat_interval));
             }

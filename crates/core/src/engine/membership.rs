@@ -27,7 +27,7 @@ impl Engine {
     }
 
     fn try_change(&mut self, change: ChangeId, what: &Change) -> Result<Option<EntryId>, Refusal> {
-        self.check_may_change()?;
+        self.check_may_change(what)?;
         let present = self.memberships.latest();
         let wanted = what.applied_to(present).map_err(Refusal::Change)?;
         let is_new = wanted != *present;
@@ -57,7 +57,7 @@ impl Engine {
     /// One change at a time, and none before the leader has committed an entry of its term: a
     /// quorum of the membership before might else not meet one of the membership after
     /// (scenarios C01, C02).
-    fn check_may_change(&self) -> Result<(), Refusal> {
+    fn check_may_change(&mut self, what: &Change) -> Result<(), Refusal> {
         let Role::Leader(leadership) = &self.role else {
             return Err(Refusal::NotLeader {
                 leader: self.leader,
@@ -70,10 +70,20 @@ impl Engine {
         if self.commit < leadership.first {
             return refuse(ChangeRefusal::NoOwnCommit);
         }
-        if self.memberships.latest_index() > self.commit || leadership.joining.is_some() {
+        if self.memberships.latest_index() > self.commit {
             return refuse(ChangeRefusal::InFlight);
         }
-        Ok(())
+        match (leadership.joining, what) {
+            (None, _) => Ok(()),
+            // Nobody has to wait for a node that does not catch up.
+            (Some(joining), Change::Remove { node }) if joining.node == *node => {
+                self.end_joining();
+                let reason = Refusal::Change(ChangeRefusal::NotCaughtUp);
+                self.refuse_change(joining.change, reason);
+                Ok(())
+            }
+            (Some(_), _) => refuse(ChangeRefusal::InFlight),
+        }
     }
 
     fn check_may_promote(&self, node: NodeId, wanted: &Membership) -> Result<(), Refusal> {
@@ -141,13 +151,16 @@ impl Engine {
         let membership = membership.clone();
         self.outbox
             .notify(Action::MembershipChanged { index, membership });
-        self.replicate_to_members();
+        // Whoever is new begins with the entry that names it, which it can only refuse or take: an
+        // idle cluster would have nothing to send it, and never hear how far back it has to go
+        // (scenario C12).
+        self.replicate_to_members(index.prev());
     }
 
-    /// Begins to replicate to whoever is a member and was not. Whoever is no member any more is
-    /// kept until that is committed, so that it hears of it (scenario A12).
-    pub(super) fn replicate_to_members(&mut self) {
-        let (id, now, last) = (self.config.id, self.now, self.log.last().index);
+    /// Begins to replicate to whoever is a member and was not, with what comes `behind`. Whoever is
+    /// no member any more is kept until that is committed, so that it hears of it (scenario A12).
+    pub(super) fn replicate_to_members(&mut self, behind: LogIndex) {
+        let (id, now) = (self.config.id, self.now);
         let committed = self.memberships.at(self.commit).1;
         let members = self.memberships.latest().members();
         let Role::Leader(leadership) = &mut self.role else {
@@ -155,7 +168,7 @@ impl Engine {
         };
         for member in members.chain(committed.members()) {
             if member != id && leadership.peer(member).is_none() {
-                leadership.peers.push(Progress::new(member, last, now));
+                leadership.peers.push(Progress::new(member, behind, now));
             }
         }
     }
@@ -179,6 +192,8 @@ impl Engine {
             let notice = self.message(peer.id, peer.life, Body::Removed { index });
             self.outbox.send(notice);
         }
+        // Who was waited for may be gone.
+        self.confirm_reads();
         if must_leave {
             self.leave_after_removal();
         }

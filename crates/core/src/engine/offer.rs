@@ -43,10 +43,14 @@ impl Engine {
                 return;
             };
             let peer = leadership.peers.get(position);
-            let Some(last) = peer.and_then(|peer| peer.offer_to_repeat(patience, now)) else {
+            let Some(peer) = peer else { return };
+            let Some((last, has_begun)) = peer.offer_to_repeat(patience, now) else {
                 continue;
             };
-            match self.snapshots.find(last).cloned() {
+            // One that has not begun may as well get the newest.
+            let is_under_way = has_begun && self.was_heard_lately(peer);
+            let offered = self.snapshots.find(last).filter(|_| is_under_way);
+            match offered.cloned() {
                 Some(snapshot) => self.send_offer(position, snapshot),
                 None => self.offer_snapshot(position),
             }
@@ -76,7 +80,10 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
-        peer.heard(life, round, now);
+        if !peer.heard(life, round, now) {
+            self.counters.dropped += 1;
+            return;
+        }
         match outcome {
             SnapshotOutcome::Receiving { bytes } => peer.snapshot_progressed(last, bytes),
             SnapshotOutcome::Installed if is_in_log || peer.is_offered(last) => {

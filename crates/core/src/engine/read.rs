@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
-use crate::reads::Reader;
+use crate::reads::{ConfirmedRead, Reader};
 use crate::{Action, Body, Incarnation, LogIndex, NodeId, ReadId, Refusal, Request, Round, Time};
 
 /// Reads that may wait at one node: for rounds or answers, and as many for apply. A host batches
@@ -32,6 +32,53 @@ impl Engine {
         self.outbox.send(ask);
     }
 
+    fn wait_for_apply(&mut self, read: ReadId, index: LogIndex) {
+        let since = self.now;
+        self.confirmed_reads
+            .push(ConfirmedRead { index, read, since });
+    }
+
+    /// The oldest read that waits for entries that this node does not know to be committed. They
+    /// may never come: the leader is gone, or has no room here to send them to.
+    pub(super) fn oldest_stranded_read(&self) -> Option<Time> {
+        let commit = self.commit;
+        let mut reads = self.confirmed_reads.iter();
+        reads
+            .find(|read| read.index > commit)
+            .map(|read| read.since)
+    }
+
+    /// Refuses reads that have waited for too long for what may never come: an answer of the
+    /// leader, the entries that it spoke of, or a leader's first commit (scenario E04).
+    pub(super) fn expire_reads(&mut self) {
+        let (now, patience) = (self.now, self.read_patience());
+        let is_over = |since: Time| since.after(patience) <= now;
+        while let Some(since) = self.forwarded.oldest().filter(|&since| is_over(since))
+            && let Some(read) = self.forwarded.expire(since)
+        {
+            self.refuse_read(read, Refusal::TimedOut);
+        }
+        let commit = self.commit;
+        let stranded = self.confirmed_reads.extract_if(.., |read| {
+            read.index > commit && read.since.after(patience) <= now
+        });
+        let stranded: Vec<ReadId> = stranded.map(|waiting| waiting.read).collect();
+        for read in stranded {
+            self.refuse_read(read, Refusal::TimedOut);
+        }
+        let Role::Leader(leadership) = &mut self.role else {
+            return;
+        };
+        if leadership.reads.held_since().is_some_and(is_over) {
+            for reader in leadership.reads.take_held() {
+                match reader {
+                    Reader::Local(read) => self.refuse_read(read, Refusal::TimedOut),
+                    Reader::Peer(node, life, read) => self.answer_read((node, life), read, None),
+                }
+            }
+        }
+    }
+
     /// A follower asks for a read index.
     pub(super) fn on_read_index(&mut self, (from, life): (NodeId, Incarnation), read: ReadId) {
         if self.is_leader() {
@@ -47,7 +94,7 @@ impl Engine {
             return;
         }
         match index {
-            Some(index) => self.confirmed_reads.push((index, read)),
+            Some(index) => self.wait_for_apply(read, index),
             None => self.refuse_read(read, Refusal::NotLeader { leader: None }),
         }
     }
@@ -75,7 +122,7 @@ impl Engine {
             leadership.reads.queue(reader, commit);
             self.ask_round_for_reads();
         } else {
-            leadership.reads.hold(reader);
+            leadership.reads.hold(reader, self.now);
         }
     }
 
@@ -113,7 +160,7 @@ impl Engine {
 
     fn give_read_index(&mut self, reader: Reader, index: LogIndex) {
         match reader {
-            Reader::Local(read) => self.confirmed_reads.push((index, read)),
+            Reader::Local(read) => self.wait_for_apply(read, index),
             Reader::Peer(node, life, read) => self.answer_read((node, life), read, Some(index)),
         }
     }
@@ -146,7 +193,8 @@ impl Engine {
     pub(super) fn release_reads(&mut self) {
         let handed = self.applies.handed();
         let outbox = &mut self.outbox;
-        self.confirmed_reads.retain(|&(index, read)| {
+        self.confirmed_reads.retain(|&waiting| {
+            let ConfirmedRead { index, read, .. } = waiting;
             let is_ready = index <= handed;
             if is_ready {
                 outbox.notify(Action::ReadReady { read, index });

@@ -145,6 +145,13 @@ fn check_snapshot(log: &Log, snapshot: Option<&SnapshotMeta>) -> Result<(), Reco
     if !log.contains(last) {
         return Err(RecoverError::NotContinued { snapshot: last });
     }
+    if let Some(snapshot) = snapshot
+        && (snapshot.membership_index > last.index || snapshot.membership.voters().is_empty())
+    {
+        return Err(RecoverError::Membership {
+            at: snapshot.membership_index,
+        });
+    }
     Ok(())
 }
 

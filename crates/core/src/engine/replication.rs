@@ -160,7 +160,10 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
-        peer.heard(life, round, now);
+        if !peer.heard(life, round, now) {
+            self.counters.dropped += 1;
+            return;
+        }
         match outcome {
             AppendOutcome::Matched(index) => match peer.confirm(index, asked, now) {
                 Confirmed::News => {

@@ -105,7 +105,7 @@ impl Engine {
             heartbeat_at: self.now.after(self.config.heartbeat_interval),
             quorum_heard_at: self.now,
         }));
-        self.replicate_to_members();
+        self.replicate_to_members(last);
     }
 
     /// Ends what only the present role could finish. Reads of this node's users are refused;
@@ -116,8 +116,8 @@ impl Engine {
         let commit = self.commit;
         let stranded = self
             .confirmed_reads
-            .extract_if(.., |(index, _)| *index > commit);
-        refused.extend(stranded.map(|(_, read)| read));
+            .extract_if(.., |waiting| waiting.index > commit);
+        refused.extend(stranded.map(|waiting| waiting.read));
         if let Role::Leader(leadership) = mem::replace(&mut self.role, Role::Follower) {
             let leadership = *leadership;
             self.counters.step_downs += 1;

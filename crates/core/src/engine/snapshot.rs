@@ -32,34 +32,56 @@ impl Engine {
         {
             return;
         }
-        let bytes = match self.snapshots.incoming_mut() {
-            Some(incoming) if incoming.snapshot == snapshot => {
-                incoming.offer = offer;
-                incoming.bytes
-            }
-            Some(_) | None => {
-                let from = offer.from;
-                self.outbox.notify(Action::ReceiveSnapshot {
-                    from,
-                    snapshot: snapshot.clone(),
-                });
-                let before = self.snapshots.expect(snapshot, offer);
-                self.drop_snapshots(before);
-                0
-            }
-        };
+        if self
+            .snapshots
+            .incoming()
+            .is_some_and(|incoming| offer.is_older_than(&incoming.offer))
+        {
+            return;
+        }
+        let bytes = self.expect_snapshot(snapshot, offer);
         let outcome = SnapshotOutcome::Receiving { bytes };
         self.answer_snapshot(offer, last, outcome, WriteId::NONE);
+    }
+
+    /// Has the snapshot fetched, or fetched from elsewhere; how much of it is here.
+    fn expect_snapshot(&mut self, snapshot: SnapshotMeta, offer: Offer) -> u64 {
+        let from = offer.from;
+        let receive = Action::ReceiveSnapshot {
+            from,
+            snapshot: snapshot.clone(),
+        };
+        if let Some(incoming) = self.snapshots.incoming_mut()
+            && incoming.snapshot == snapshot
+        {
+            let before = core::mem::replace(&mut incoming.offer, offer);
+            let bytes = incoming.bytes;
+            if (before.from, before.life) != (offer.from, offer.life) {
+                self.outbox.notify(receive);
+            }
+            return bytes;
+        }
+        let replaced = self.snapshots.expect(snapshot, offer);
+        self.drop_snapshots(replaced);
+        self.outbox.notify(receive);
+        0
     }
 
     /// Whether the snapshot can be any engine's at all. The wire promises nothing.
     fn is_sound_snapshot(&self, snapshot: &SnapshotMeta) -> bool {
         let EntryId { term, index } = snapshot.last;
         let is_sound_id = index != LogIndex::NONE && index.can_exist();
-        let is_sound_term = term > Term::ZERO && term <= self.hard.term;
+        let committed = self.log.term_at(self.commit).unwrap_or_default();
+        let is_ahead = index > self.commit;
+        let oldest = if is_ahead { committed } else { Term::ZERO };
+        let is_sound_term = term > Term::ZERO && term >= oldest && term <= self.hard.term;
+        // Where the log holds the same entry, it holds the same members.
+        let here = self.memberships.at(index);
+        let is_same = here == (snapshot.membership_index, &snapshot.membership);
+        let is_known = is_same || !is_ahead || !self.log.contains(snapshot.last);
         let is_sound_membership =
             snapshot.membership_index <= index && !snapshot.membership.voters().is_empty();
-        is_sound_id && is_sound_term && is_sound_membership
+        is_sound_id && is_sound_term && is_sound_membership && is_known
     }
 
     /// What is committed here equals the leader's log. A snapshot that says otherwise must not
@@ -96,19 +118,19 @@ impl Engine {
     }
 
     /// So much has arrived.
-    pub(super) fn on_snapshot_progress(&mut self, last: EntryId, bytes: u64) {
+    pub(super) fn on_snapshot_progress(&mut self, (last, checksum): (EntryId, u64), bytes: u64) {
         let Some(incoming) = self.snapshots.incoming_mut() else {
             return;
         };
-        if incoming.snapshot.last == last {
+        if incoming.snapshot.is_named(last, checksum) {
             incoming.bytes = bytes;
         }
     }
 
     /// All of it has arrived and is right: make it ours, if it is still ahead of us. The answer
     /// leaves when it is durable and in place (scenario D16).
-    pub(super) fn on_snapshot_received(&mut self, last: EntryId) {
-        let Some(incoming) = self.snapshots.take_incoming(last) else {
+    pub(super) fn on_snapshot_received(&mut self, last: EntryId, checksum: u64) {
+        let Some(incoming) = self.snapshots.take_incoming(last, checksum) else {
             return;
         };
         let snapshot = incoming.snapshot;
@@ -134,8 +156,8 @@ impl Engine {
     }
 
     /// It cannot be had: the leader may offer another.
-    pub(super) fn on_snapshot_lost(&mut self, last: EntryId) {
-        if let Some(incoming) = self.snapshots.take_incoming(last) {
+    pub(super) fn on_snapshot_lost(&mut self, last: EntryId, checksum: u64) {
+        if let Some(incoming) = self.snapshots.take_incoming(last, checksum) {
             self.answer_snapshot(incoming.offer, last, SnapshotOutcome::Lost, WriteId::NONE);
         }
     }
@@ -172,10 +194,16 @@ impl Engine {
     /// Asks for a snapshot when enough was applied since the last.
     pub(super) fn ask_for_snapshot(&mut self) {
         let limits = (self.config.snapshot_bytes, self.config.snapshot_entries);
-        if self.snapshots.is_due(self.applies.applied(), limits) {
+        let applied = self.applies.applied();
+        // A node that was added has to learn of its members first: they belong to a snapshot.
+        if self.snapshots.is_due(applied, limits) && self.has_members_at(applied) {
             self.snapshots.asked();
             self.outbox.notify(Action::SnapshotDue);
         }
+    }
+
+    fn has_members_at(&self, index: LogIndex) -> bool {
+        !self.memberships.at(index).1.voters().is_empty()
     }
 
     /// A snapshot of our state machine is durable. What the host says of it is checked like what
@@ -184,7 +212,8 @@ impl Engine {
         self.snapshots.taken();
         let last = snapshot.last;
         let in_force: (LogIndex, &Membership) = self.memberships.at(last.index);
-        let is_sound = last.index <= self.applies.applied()
+        let is_sound = last.index <= self.applies.handed()
+            && self.has_members_at(last.index)
             && self.log.contains(last)
             && last.index > self.log.before().index
             && in_force == (snapshot.membership_index, &snapshot.membership);
@@ -194,7 +223,10 @@ impl Engine {
             self.compact();
         } else {
             self.counters.dropped += u64::from(!is_sound);
-            self.drop_snapshots([snapshot]);
+            // The same one, told twice, is still needed.
+            if self.snapshots.find(last) != Some(&snapshot) {
+                self.drop_snapshots([snapshot]);
+            }
         }
     }
 

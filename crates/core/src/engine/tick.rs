@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
 use crate::timeout::{Timeout, TimeoutReason};
-use crate::{Action, Priority, Refusal, Request, Time};
+use crate::{Priority, Time};
 
 impl Engine {
     /// When the next tick has an effect, and which.
@@ -25,10 +25,9 @@ impl Engine {
                 Timeout::new(self.election_at, TimeoutReason::Election)
             }
         };
-        let read = self
-            .forwarded
-            .oldest()
-            .map(|since| since.after(self.read_patience()));
+        let reads = [self.forwarded.oldest(), self.oldest_stranded_read()];
+        let oldest = reads.into_iter().flatten().min();
+        let read = oldest.map(|since| since.after(self.read_patience()));
         timeout
             .or_sooner(read, TimeoutReason::ReadTimeout)
             .or_sooner(self.applies.retry_at(), TimeoutReason::LoadRetry)
@@ -50,7 +49,7 @@ impl Engine {
         self.was_late = is_late;
         self.applies.tick(self.now);
         self.snapshots.tick(self.now);
-        self.expire_forwarded_reads();
+        self.expire_reads();
         match self.role {
             Role::Leader(_) => self.tick_leader(),
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
@@ -127,22 +126,8 @@ impl Engine {
         Some(waiting_since.after(self.config.storage_patience))
     }
 
-    fn expire_forwarded_reads(&mut self) {
-        let patience = self.read_patience();
-        while let Some(since) = self.forwarded.oldest()
-            && since.after(patience) <= self.now
-            && let Some(read) = self.forwarded.expire(since)
-        {
-            let request = Request::Read(read);
-            self.outbox.notify(Action::Refused {
-                request,
-                reason: Refusal::TimedOut,
-            });
-        }
-    }
-
-    /// How long a forwarded read waits: as long as a leader may go on without a majority.
-    fn read_patience(&self) -> Duration {
+    /// How long a read waits for others: as long as a leader may go on without a majority.
+    pub(super) fn read_patience(&self) -> Duration {
         self.config.election_timeout_max
     }
 

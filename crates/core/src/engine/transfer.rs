@@ -141,10 +141,26 @@ impl Engine {
         }
     }
 
+    /// Who was told to campaign.
+    fn told_target(&self) -> Option<NodeId> {
+        match &self.role {
+            Role::Leader(leadership) => {
+                let transfer = leadership.transfer.as_ref();
+                transfer
+                    .filter(|transfer| transfer.is_told)
+                    .map(|transfer| transfer.target)
+            }
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
     /// A leader whose removal is committed asks the best of the others to take over, so that
     /// nobody has to wait for an election timeout [Thesis 4.2.2].
     pub(super) fn leave_after_removal(&mut self) {
-        if let Some(target) = self.best_target()
+        let told = self.told_target();
+        self.conclude_transfer();
+        if told.is_none()
+            && let Some(target) = self.transfer_target().or_else(|| self.best_target())
             && let Role::Leader(leadership) = &self.role
         {
             let peer = leadership.peer(target);

@@ -13,7 +13,9 @@ impl Engine {
         campaign: Term,
         last: EntryId,
     ) {
-        let granted = campaign > self.hard.term && !self.is_led() && self.is_recent_enough(last);
+        let is_newer = campaign > self.hard.term;
+        let is_free = is_newer && !self.is_led() && self.knows_members();
+        let granted = is_free && self.is_recent_enough(last);
         let reply = self.message(from, life, Body::PreVoteReply { campaign, granted });
         self.outbox.send(reply);
     }
@@ -34,7 +36,7 @@ impl Engine {
         let is_bound = self.is_led() && !transfer;
         // Whoever knows the leader of this term has no vote left to give in it.
         let is_open = is_free && self.leader.is_none() && !is_bound;
-        let granted = is_open && self.is_recent_enough(last);
+        let granted = is_open && self.knows_members() && self.is_recent_enough(last);
         if granted {
             if self.hard.vote.is_none() {
                 self.save_hard_state(HardState {
@@ -64,6 +66,13 @@ impl Engine {
     pub(super) fn is_led(&self) -> bool {
         matches!(self.role, Role::Leader(_))
             || self.now.since(self.heard_leader_at) < self.config.election_timeout_min
+    }
+
+    /// Whether this node knows of any members. One that does not has nothing on its disk: it may
+    /// have voted and acknowledged before it was wiped, and gives no vote until the log has come
+    /// to it (scenario A20).
+    fn knows_members(&self) -> bool {
+        !self.memberships.latest().voters().is_empty()
     }
 
     /// The vote rule, with the floor of a node that may have lost entries.

@@ -34,8 +34,8 @@ impl World {
                 }
             }
             Some(_) | None => {
-                let last = meta.last;
-                node.inbox.push_back(Event::SnapshotLost { last });
+                let (last, checksum) = (meta.last, meta.checksum);
+                node.inbox.push_back(Event::SnapshotLost { last, checksum });
             }
         }
     }
@@ -44,9 +44,10 @@ impl World {
     pub(crate) fn arrive(&mut self, position: usize) {
         let node = &mut self.nodes[position];
         if let Some(Snapshot { meta, content }) = node.incoming.take() {
-            let last = meta.last;
+            let (last, checksum) = (meta.last, meta.checksum);
             node.disk.received = Some(Snapshot { meta, content });
-            node.inbox.push_back(Event::SnapshotReceived { last });
+            node.inbox
+                .push_back(Event::SnapshotReceived { last, checksum });
         }
     }
 
@@ -60,8 +61,8 @@ impl World {
     /// The connection that carries a snapshot to a node breaks for good.
     pub(crate) fn lose_snapshot(&mut self, id: u64) {
         if let Some(lost) = self.node_mut(id).incoming.take() {
-            let last = lost.meta.last;
-            self.step(id, Event::SnapshotLost { last });
+            let (last, checksum) = (lost.meta.last, lost.meta.checksum);
+            self.step(id, Event::SnapshotLost { last, checksum });
         }
     }
 
