@@ -60,6 +60,7 @@ fn compiler_steps() -> Vec<Step> {
             .env("RUSTDOCFLAGS", "-D warnings"),
         // Alone, without the features that the rest of the workspace turns on: it is `no_std`.
         Step::cargo("core alone", "check -p quorate-core"),
+        Step::cargo("core, tracing", "check -p quorate-core --features tracing"),
         // What a host of one's own builds on: no tokio, no sockets.
         Step::cargo(
             "no-default-features",

@@ -18,6 +18,7 @@ use crate::quorum::Votes;
 use crate::reads::{ConfirmedRead, ForwardedReads, LeaderReads};
 use crate::room::Room;
 use crate::snapshots::Snapshots;
+use crate::telemetry::tell;
 use crate::writes::Writes;
 use crate::{
     Action, Body, ChangeId, Counters, EntryId, Event, HardState, Incarnation, LoadId, LogIndex,
@@ -240,6 +241,7 @@ impl Engine {
     /// Stops for good. Nothing that this step wanted is done: a violation may mean that it must
     /// not be.
     fn stop(&mut self, violation: Violation) {
+        tell!(ERROR, node = %self.config.id, %violation, "stopped");
         self.outbox.discard();
         self.outbox.notify(Action::Fatal(violation));
         self.is_stopped = true;

@@ -69,6 +69,27 @@
 //! # }
 //! ```
 //!
+//! # What it tells a log
+//!
+//! With the feature `tracing` the engine emits events with the target `quorate::engine` and these
+//! fields, all in the form in which traces print them (`n1`, `t7`, `i42`):
+//!
+//! | message | level | fields |
+//! |---|---|---|
+//! | `role changed` | debug | `node`, `role`, `term`, `leader` |
+//! | `no majority answered` | info | `node`, `term` |
+//! | `own disk does not answer` | warn | `node`, `term` |
+//! | `membership in force` | debug | `node`, `index`, `voters`, `learners` |
+//! | `removed` | info | `node`, `index` |
+//! | `a peer lost what it had acknowledged` | warn | `node`, `peers` |
+//! | `snapshot offered` | debug | `node`, `last` |
+//! | `snapshot to be installed` | info | `node`, `last`, `discard_log` |
+//! | `handing over` | debug | `node`, `target` |
+//! | `no takeover in time` | info | `node`, `target` |
+//! | `repaired` | info | `node`, `last` |
+//! | `no room for entries` | warn | `node`, `room_bytes` |
+//! | `stopped` | error | `node`, `violation` |
+//!
 //! # Where to read on
 //!
 //! The examples `elect` (three engines in one thread) and `tiny_host` (a host in full); then
@@ -104,6 +125,7 @@ mod room;
 mod snapshot;
 mod snapshots;
 mod status;
+mod telemetry;
 mod terms;
 mod time;
 mod timeout;

@@ -2,6 +2,7 @@
 //! is in `replication.rs`.
 
 use super::Engine;
+use crate::telemetry::tell;
 use crate::{
     AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, Membership, NodeId, Payload,
     Round, Term, Violation, WriteId,
@@ -102,7 +103,15 @@ impl Engine {
             let new = entries.from_index(first);
             self.room.holds(new.size_bytes())
         });
-        self.counters.full_disks += u64::from(!has_room);
+        if !has_room {
+            self.counters.full_disks += 1;
+            tell!(
+                WARN,
+                node = %self.config.id,
+                room_bytes = self.room.bytes(),
+                "no room for entries"
+            );
+        }
         has_room
     }
 

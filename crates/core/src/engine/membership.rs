@@ -5,6 +5,7 @@
 use super::{Engine, Joining, Role};
 use crate::progress::Progress;
 use crate::quorum::majority;
+use crate::telemetry::tell;
 use crate::{
     Action, Body, Change, ChangeId, ChangeRefusal, EntryId, Incarnation, LogIndex, Membership,
     NodeId, Payload, Refusal, Request,
@@ -148,6 +149,14 @@ impl Engine {
             // Added again since (or the word was about an older membership).
             self.removed_at.take_if(|removed| *removed < index);
         }
+        tell!(
+            DEBUG,
+            node = %self.config.id,
+            %index,
+            voters = ?membership.voters(),
+            learners = ?membership.learners(),
+            "membership in force"
+        );
         let membership = membership.clone();
         self.outbox
             .notify(Action::MembershipChanged { index, membership });
@@ -275,6 +284,7 @@ impl Engine {
             return;
         }
         self.removed_at = Some(index);
+        tell!(INFO, node = %self.config.id, %index, "removed");
         self.outbox.notify(Action::Removed { index });
         if !matches!(self.role, Role::Follower) {
             self.step_down();

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::{Engine, Role};
 use crate::progress::Confirmed;
+use crate::telemetry::tell;
 use crate::{Body, EntryId, Incarnation, NodeId, Round, SnapshotMeta, SnapshotOutcome};
 
 impl Engine {
@@ -14,6 +15,12 @@ impl Engine {
             return;
         };
         self.counters.snapshots_offered += 1;
+        tell!(
+            DEBUG,
+            node = %self.config.id,
+            last = %snapshot.last,
+            "snapshot offered"
+        );
         self.send_offer(position, snapshot);
     }
 

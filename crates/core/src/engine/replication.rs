@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::{Engine, Role};
 use crate::progress::{Confirmed, Progress, Refused};
+use crate::telemetry::tell;
 use crate::{AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, NodeId, Round};
 
 impl Engine {
@@ -172,8 +173,9 @@ impl Engine {
                 }
                 Confirmed::Stale => {
                     peer.note_catch_up(log_end, (now, patience));
-                    let lost = peer.confirms_less(index, round);
-                    self.counters.peer_regressions += u64::from(lost == Refused::Regressed);
+                    if peer.confirms_less(index, round) == Refused::Regressed {
+                        self.note_regression();
+                    }
                 }
                 Confirmed::NeverSent => self.counters.dropped += 1,
             },
@@ -208,8 +210,19 @@ impl Engine {
         };
         match peer.refuse(refused, agreed, round) {
             Refused::BackedOff | Refused::Stale => {}
-            Refused::Regressed => self.counters.peer_regressions += 1,
+            Refused::Regressed => self.note_regression(),
         }
+    }
+
+    /// A peer does not have what it acknowledged (scenario A20).
+    fn note_regression(&mut self) {
+        self.counters.peer_regressions += 1;
+        tell!(
+            WARN,
+            node = %self.config.id,
+            peers = ?self.status().peers,
+            "a peer lost what it had acknowledged"
+        );
     }
 
     /// Tells peers of a commit that nothing on its way to them will tell: without it they would

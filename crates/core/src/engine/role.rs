@@ -10,6 +10,7 @@ use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::quorum::Votes;
 use crate::reads::{LeaderReads, Reader};
+use crate::telemetry::tell;
 use crate::{
     Action, HardState, LogIndex, NodeId, Refusal, Request, RoleName, Round, Term, WriteId,
 };
@@ -178,6 +179,14 @@ impl Engine {
         let (role, term, leader) = (self.role_name(), self.hard.term, self.leader);
         if self.announced != (role, term, leader) {
             self.announced = (role, term, leader);
+            tell!(
+                DEBUG,
+                node = %self.config.id,
+                ?role,
+                %term,
+                leader = leader.map(NodeId::get),
+                "role changed"
+            );
             self.outbox
                 .notify(Action::RoleChanged { role, term, leader });
         }

@@ -4,6 +4,7 @@
 
 use super::Engine;
 use crate::snapshots::Offer;
+use crate::telemetry::tell;
 use crate::{
     Action, Body, EntryId, LogIndex, Membership, SnapshotMeta, SnapshotOutcome, Term, Violation,
     WriteId,
@@ -138,6 +139,7 @@ impl Engine {
             return self.drop_snapshots([snapshot]);
         }
         let discard_log = !self.log.contains(last);
+        tell!(INFO, node = %self.config.id, %last, discard_log, "snapshot to be installed");
         let kept = (discard_log, self.commit);
         let write = self.writes.install(last.index, kept, self.now);
         self.outbox.install(write, snapshot.clone(), discard_log);

@@ -2,6 +2,7 @@
 //! where it would be done (`election.rs`, `vote.rs`); here is how it ends.
 
 use super::Engine;
+use crate::telemetry::tell;
 use crate::{Floor, HardState, Incarnation, LogIndex};
 
 impl Engine {
@@ -32,6 +33,7 @@ impl Engine {
             }
         };
         if is_repaired {
+            tell!(INFO, node = %self.config.id, last = %durable, "repaired");
             self.save_hard_state(HardState {
                 floor: None,
                 ..self.hard

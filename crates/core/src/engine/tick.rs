@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
+use crate::telemetry::tell;
 use crate::timeout::{Timeout, TimeoutReason};
 use crate::{Priority, Time};
 
@@ -78,10 +79,12 @@ impl Engine {
         let is_past = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
         if is_past(self.quorum_lost_at()) {
             self.counters.quorum_losses += 1;
+            tell!(INFO, node = %self.config.id, term = %self.hard.term, "no majority answered");
             return self.step_down();
         }
         if is_past(self.storage_stalled_at()) {
             self.counters.storage_stalls += 1;
+            tell!(WARN, node = %self.config.id, term = %self.hard.term, "own disk does not answer");
             return self.step_down();
         }
         self.expire_transfer();

@@ -3,6 +3,7 @@
 
 use super::{Engine, Role, Transfer};
 use crate::progress::Progress;
+use crate::telemetry::tell;
 use crate::{Action, Body, NodeId, Refusal, Request, TransferId, TransferRefusal};
 
 /// Entries that a target may lack when the transfer starts: it has one election timeout to get
@@ -35,6 +36,7 @@ impl Engine {
             None => self.best_target().ok_or(TransferRefusal::NoTarget),
         };
         let target = target.map_err(Refusal::Transfer)?;
+        tell!(DEBUG, node = %self.config.id, %target, "handing over");
         let deadline = self.now.after(self.config.election_timeout_max);
         let Role::Leader(leadership) = &mut self.role else {
             return Ok(());
@@ -120,7 +122,9 @@ impl Engine {
         let expired = leadership
             .transfer
             .take_if(|transfer| transfer.deadline <= now);
-        if let Some(request) = expired.and_then(|transfer| transfer.request) {
+        let Some(expired) = expired else { return };
+        tell!(INFO, node = %self.config.id, target = %expired.target, "no takeover in time");
+        if let Some(request) = expired.request {
             self.refuse_transfer(request, Refusal::TimedOut);
         }
     }
