@@ -130,6 +130,7 @@ fn obey(world: &mut World, verb: &str, words: &[&str]) -> Option<()> {
         ("restart", [node]) => world.restart(number(node)?),
         ("status", []) => status(world),
         ("members", []) => members(world),
+        ("addresses", []) => addresses(world),
         ("logs", []) => logs(world),
         ("terms", []) => terms(world),
         _ => return operate(world, verb, words),
@@ -296,6 +297,24 @@ fn members(world: &mut World) {
             status.snapshot, status.first, status.last
         );
         world.trace.line(&subject, &line);
+    }
+}
+
+/// Where every node thinks that the members can be reached.
+fn addresses(world: &mut World) {
+    for node in &world.nodes {
+        let subject = node.id.to_string();
+        let Some(engine) = &node.engine else {
+            world.trace.line(&subject, "is down");
+            continue;
+        };
+        let membership = engine.status().membership;
+        let known = membership.members().map(|member| {
+            let address = membership.address(member).unwrap_or("unknown");
+            format!("{member} at {address}")
+        });
+        let known: Vec<String> = known.collect();
+        world.trace.line(&subject, &known.join(", "));
     }
 }
 
