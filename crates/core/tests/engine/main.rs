@@ -11,9 +11,13 @@ mod interaction;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod paper_catch_up;
+#[cfg(test)]
 mod paper_commit;
 #[cfg(test)]
 mod paper_election;
+#[cfg(test)]
+mod paper_membership;
 #[cfg(test)]
 mod paper_pacing;
 #[cfg(test)]

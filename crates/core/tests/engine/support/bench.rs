@@ -65,6 +65,12 @@ impl Past {
         self
     }
 
+    /// What else a host found on its disk.
+    pub(crate) fn recovering(mut self, adjust: impl FnOnce(&mut Recovered)) -> Self {
+        adjust(&mut self.recovered);
+        self
+    }
+
     pub(crate) fn configured(mut self, adjust: impl FnOnce(&mut Config)) -> Self {
         adjust(&mut self.config);
         self

@@ -2,6 +2,7 @@
 //! cluster with disks and a network (`world.rs`) whose every step is checked for safety.
 
 pub(crate) mod bench;
+pub(crate) mod changes;
 pub(crate) mod contract;
 pub(crate) mod disk;
 pub(crate) mod network;

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use core::time::Duration;
 use quorate_core::{
-    Action, Config, Engine, Event, HardState, LogIndex, Message, NodeId, ProposalId, ReadId,
-    Refusal, Request, RoleName, Status, Time,
+    Action, ChangeId, Config, Engine, EntryId, Event, HardState, LogIndex, Message, NodeId,
+    ProposalId, ReadId, Refusal, Request, RoleName, Status, Time,
 };
 
 use super::disk::Write;
@@ -23,6 +23,9 @@ const STORM: usize = 200_000;
 
 /// How a read ended.
 pub(crate) type ReadEnd = (NodeId, ReadId, Result<LogIndex, Refusal>);
+
+/// How a change of the membership ended.
+pub(crate) type ChangeEnd = (NodeId, ChangeId, Result<EntryId, Refusal>);
 
 /// A cluster and its history.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(crate) struct World {
     pub(crate) performed: u64,
     /// Reads that ended, in order.
     pub(crate) reads: Vec<ReadEnd>,
+    /// Changes of the membership that were answered, in order.
+    pub(crate) changes: Vec<ChangeEnd>,
     pub(crate) names: u64,
 }
 
@@ -69,6 +74,7 @@ impl World {
             stop_at: None,
             performed: 0,
             reads: Vec::new(),
+            changes: Vec::new(),
             names: 0,
         }
     }
@@ -200,8 +206,14 @@ impl World {
             Action::SnapshotDue => node.snapshot_due(),
             Action::ReceiveSnapshot { from, snapshot } => self.receive(position, from, &snapshot),
             Action::DropSnapshot { snapshot } => node.drop_snapshot(&snapshot),
-            Action::MembershipAppended { .. }
-            | Action::MembershipChanged { .. }
+            Action::MembershipAppended { change, entry } => {
+                self.changes.push((node.id, change, Ok(entry)));
+            }
+            Action::Refused {
+                request: Request::Change(change),
+                reason,
+            } => self.changes.push((node.id, change, Err(reason))),
+            Action::MembershipChanged { .. }
             | Action::Removed { .. }
             | Action::HandedOver { .. }
             | Action::Proposed { .. }
