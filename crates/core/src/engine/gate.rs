@@ -112,7 +112,7 @@ impl Engine {
             }
             Body::TimeoutNow if is_old => self.counters.dropped += 1,
             Body::TimeoutNow => self.on_timeout_now(from),
-            Body::Removed { index } => self.on_removed(index),
+            Body::Removed { index } => self.on_removed(term, index),
             Body::ReadIndex { read } => self.on_read_index(asker, read),
             Body::ReadIndexReply { read, index } => self.on_read_index_reply(read, index),
         }

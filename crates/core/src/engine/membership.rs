@@ -8,7 +8,7 @@ use crate::quorum::majority;
 use crate::telemetry::tell;
 use crate::{
     Action, Body, Change, ChangeId, ChangeRefusal, EntryId, Incarnation, LogIndex, Membership,
-    NodeId, Payload, Refusal, Request,
+    NodeId, Payload, Refusal, Request, Term,
 };
 
 /// Rounds in which a new node may try to catch up before adding it as a voter is given up
@@ -265,21 +265,26 @@ impl Engine {
     }
 
     /// Tells a campaigning node that it was removed, while somebody leads: it would never learn
-    /// it otherwise (scenario A12).
+    /// it otherwise (scenario A12). Only with an entry of this term committed: then whatever was
+    /// committed in earlier terms is known here, and the asker cannot have been added since.
     pub(super) fn tell_if_removed(&mut self, (to, life): (NodeId, Incarnation)) {
         let (index, committed) = self.memberships.at(self.commit);
         let is_stranger = !committed.contains(to) && !self.memberships.latest().contains(to);
-        if is_stranger && !committed.voters().is_empty() && self.is_led() {
+        let is_certain = self.log.term_at(self.commit) == Some(self.hard.term);
+        if is_stranger && is_certain && !committed.voters().is_empty() && self.is_led() {
             let notice = self.message(to, life, Body::Removed { index });
             self.outbox.send(notice);
         }
     }
 
-    /// A member says that we are none. It may not know of a later membership that our log holds.
-    pub(super) fn on_removed(&mut self, index: LogIndex) {
-        let latest = self.memberships.latest();
-        let knows_better =
-            latest.contains(self.config.id) && self.memberships.latest_index() >= index;
+    /// A member says in `term` that we are none. It may not know of a later membership that our
+    /// log holds: of the same term, or of a later one. One of an earlier term it would know if
+    /// that had been committed, whatever its index.
+    pub(super) fn on_removed(&mut self, term: Term, index: LogIndex) {
+        let (latest, since) = (self.memberships.latest(), self.memberships.latest_index());
+        let added_in = self.log.term_at(since).unwrap_or(self.log.before().term);
+        let is_later = added_in > term || (added_in == term && since >= index);
+        let knows_better = latest.contains(self.config.id) && is_later;
         if knows_better || self.is_leader() || self.removed_at.is_some() {
             return;
         }

@@ -25,6 +25,8 @@ mod paper_pre_vote;
 #[cfg(test)]
 mod paper_reads;
 #[cfg(test)]
+mod paper_removal;
+#[cfg(test)]
 mod paper_replication;
 #[cfg(test)]
 mod random_histories;
