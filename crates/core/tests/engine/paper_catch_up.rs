@@ -6,7 +6,8 @@ use quorate_core::{
 };
 
 use super::support::bench::{
-    Bench, conflict, has, heartbeat, life_of, matched, node_of, only_send, said_to, vote_reply,
+    Bench, conflict, has, heartbeat, life_of, matched, node_of, only_send, said_to, sends,
+    vote_reply,
 };
 use super::support::changes::{
     add_learner, add_voter, answers, members, move_to, numbers, promote, refused, remove,
@@ -157,16 +158,29 @@ fn adding_a_voter_that_never_answers_is_given_up() {
 #[test]
 fn no_other_change_is_made_while_a_voter_is_being_added() {
     let mut leader = adding_a_voter();
-    for change in [
-        remove(3),
-        remove(4),
-        add_learner(5),
-        add_voter(4),
-        promote(4),
-    ] {
+    for change in [remove(3), add_learner(5), add_voter(4), promote(4)] {
         assert_eq!(leader.answer_to(change), refused(ChangeRefusal::InFlight));
     }
     assert_eq!(leader.status().last, i(2), "the log stays as it is");
+}
+
+/// [Thesis 4.2.1]
+#[test]
+fn removing_a_node_ends_the_wait_for_it_to_catch_up() {
+    let mut leader = adding_a_voter();
+    let actions = leader.change(remove(4));
+    assert_eq!(
+        answers(&actions),
+        [refused(ChangeRefusal::NotCaughtUp), Ok(id(3, 1))],
+        "both who asked are answered"
+    );
+    let mut later = leader.persist();
+    later.extend(leader.confirmed_by([2, 3, 4], 3));
+    assert_eq!(answers(&later), [], "one answer for one change");
+    assert_eq!(
+        numbers(&leader.status().membership),
+        (vec![1, 2, 3], vec![])
+    );
 }
 
 #[test]
@@ -316,7 +330,8 @@ fn a_learner_answers_but_never_campaigns() {
     let actions = learner.receive(2, 1, heartbeat(id(1, 1), 1));
     assert_eq!(only_send(&actions).1.receiver, life_of(2));
     for _ in 0..10 {
-        assert_eq!(learner.time_out(), [], "it waits to be spoken to");
+        let actions = learner.time_out();
+        assert_eq!(sends(&actions), [], "it waits to be spoken to");
     }
     assert_eq!(learner.status().role, RoleName::Follower);
 }
