@@ -29,6 +29,8 @@ mod paper_removal;
 #[cfg(test)]
 mod paper_replication;
 #[cfg(test)]
+mod paper_snapshots;
+#[cfg(test)]
 mod random_histories;
 #[cfg(test)]
 mod script;

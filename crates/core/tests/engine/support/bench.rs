@@ -5,7 +5,7 @@ use bytes::Bytes;
 use quorate_core::{
     Action, AppendOutcome, Body, Config, Engine, Entries, EntryId, Event, Floor, HardState,
     Incarnation, Membership, Message, NodeId, ProposalId, ReadId, Recovered, RoleName, Round,
-    Status, Time, WriteId,
+    SnapshotMeta, Status, Time, WriteId,
 };
 
 use super::contract::Contract;
@@ -39,6 +39,26 @@ impl Past {
         }
         self.recovered.last = i(terms.len() as u64);
         self.at_term(terms.last().copied().unwrap_or(0))
+    }
+
+    /// It holds this snapshot, and of the log what lies behind `purged`.
+    pub(crate) fn with_snapshot(mut self, snapshot: SnapshotMeta, purged: u64) -> Self {
+        let recovered = &mut self.recovered;
+        let starts = recovered.term_starts.iter().rev();
+        let term_at = |index| starts.clone().find(|start| start.index <= i(index));
+        recovered.before =
+            term_at(purged).map_or(snapshot.last, |start| id(purged, start.term.get()));
+        let next = term_at(purged + 1).map(|start| id(purged + 1, start.term.get()));
+        recovered
+            .term_starts
+            .retain(|start| start.index > i(purged + 1));
+        if recovered.last > i(purged) {
+            recovered.term_starts.splice(0..0, next);
+        }
+        recovered.last = recovered.last.max(i(purged));
+        recovered.hard_state.term = recovered.hard_state.term.max(snapshot.last.term);
+        recovered.snapshot = Some(snapshot);
+        self
     }
 
     /// Its saved term.

@@ -9,6 +9,7 @@ pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod operations;
 pub(crate) mod safety;
+pub(crate) mod snapshots;
 pub(crate) mod trace;
 pub(crate) mod world;
 
