@@ -112,7 +112,9 @@ impl Engine {
     /// Whether these entries stand in our log from `from` on. What comes from a disk is checked
     /// like what comes from a peer.
     fn are_ours(&self, entries: &Entries, from: LogIndex) -> bool {
-        entries.first().is_some_and(|first| first.index == from)
+        // Of the last entry purged the term is still known, but not what came before it.
+        from > self.log.before().index
+            && entries.first().is_some_and(|first| first.index == from)
             && entries.is_well_formed()
             && entries.iter().all(|entry| self.log.contains(entry.id()))
     }

@@ -433,6 +433,30 @@ fn a_peer_whose_entries_are_gone_from_disk_is_offered_the_snapshot() {
     assert_eq!(offers_to(&actions, 3), [5]);
 }
 
+/// Loaded before the purge, delivered behind it: the entry before the first is not known any
+/// more, wherever the purge ended.
+#[test]
+fn entries_loaded_before_a_purge_are_not_sent_when_their_start_was_purged() {
+    for through in 3..=5 {
+        let (mut leader, load) = loading(keeping(0), id(2, 1));
+        let _ = take(&mut leader, through);
+        let outcome = LoadOutcome::Found(entries(3, &[1, 1, 1, 1]));
+        let mut actions = leader.step(Event::Loaded { load, outcome });
+        assert_eq!(appends_to(&actions, 3), [], "purged through {through}");
+        actions.extend(leader.sleep(HEARTBEAT_MS));
+        assert_eq!(offers_to(&actions, 3), [through]);
+    }
+    let (mut leader, load) = loading(keeping(0), id(2, 1));
+    let _ = take(&mut leader, 2);
+    let outcome = LoadOutcome::Found(entries(3, &[1, 1, 1, 1]));
+    let actions = leader.step(Event::Loaded { load, outcome });
+    assert_eq!(
+        appends_to(&actions, 3),
+        [(2, 4)],
+        "behind the purge they are good"
+    );
+}
+
 /// Scenario A16: the snapshot's last entry is the log's, where nothing follows.
 #[test]
 fn a_log_of_nothing_but_a_snapshot_is_as_recent_as_the_snapshot() {
