@@ -188,6 +188,19 @@ fn a_snapshot_older_than_the_newest_is_dropped() {
     assert_eq!(leader.status().snapshot, id(5, 1));
 }
 
+/// Scenario D08: the same label and checksum may be the same file.
+#[test]
+fn the_newest_snapshot_is_never_dropped_when_it_is_reported_twice() {
+    let mut leader = leader_with(keeping(0), 6);
+    let _ = take(&mut leader, 5);
+    let actions = take(&mut leader, 5);
+    assert_eq!(
+        dropped(&actions),
+        [],
+        "the log up to 5 is gone: nothing else holds it"
+    );
+}
+
 /// Scenario C05 [Thesis 5.1.1]: the full set, the sender included, and where it came from.
 #[test]
 fn an_offered_snapshot_names_every_member_and_the_index_of_their_entry() {
