@@ -437,6 +437,23 @@ fn writes_under_way_count_for_nothing_when_the_snapshot_replaces_them() {
     );
 }
 
+/// A load that was asked for earlier may be performed behind the install, and find nothing.
+#[test]
+fn entries_to_apply_that_went_with_the_log_are_not_missed() {
+    let mut bench = follower(&[1; 4], 0);
+    let actions = bench.receive(2, 1, heartbeat(id(4, 1), 3));
+    let load = actions.iter().find_map(|action| match action {
+        Action::LoadEntries { load, .. } => Some(*load),
+        _ => None,
+    });
+    let load = load.expect("they are on disk only");
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    let outcome = LoadOutcome::Gone;
+    let actions = bench.step(Event::Loaded { load, outcome });
+    assert!(!has(&actions, |action| matches!(action, Action::Fatal(_))));
+    assert_eq!(restored(&bench.persist()), Some(id(9, 1)));
+}
+
 /// [Raft 7]: until it is durable, there is none to offer, and the log is as if it were.
 #[test]
 fn a_node_that_wins_while_it_installs_leads_from_behind_the_snapshot() {
