@@ -392,6 +392,24 @@ fn a_snapshot_of_a_newer_leader_takes_the_place_of_the_one_on_its_way() {
     );
 }
 
+/// The deposed leader may be gone, and with it the rest of the bytes.
+#[test]
+fn the_same_snapshot_is_fetched_from_the_newer_leader_that_offers_it() {
+    let mut bench = follower(&[1], 0);
+    let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
+    let last = id(9, 1);
+    let _ = bench.step(Event::SnapshotProgress { last, bytes: 60 });
+    let actions = bench.receive(3, 2, offer(snapshot(9, 1)));
+    assert_eq!(fetched(&actions), [(3, last)], "the rest of it");
+    assert_eq!(dropped(&actions), [], "what has arrived is of use");
+    assert_eq!(
+        answers(&actions).last().map(|answer| answer.2),
+        Some(receiving(60))
+    );
+    let again = bench.receive(3, 2, offer(snapshot(9, 1)));
+    assert_eq!(fetched(&again), [], "it was asked there");
+}
+
 /// Scenario D17
 #[test]
 fn a_node_that_receives_a_snapshot_hears_its_leader_and_does_not_campaign() {
