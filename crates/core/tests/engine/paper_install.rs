@@ -410,6 +410,25 @@ fn the_same_snapshot_is_fetched_from_the_newer_leader_that_offers_it() {
     assert_eq!(fetched(&again), [], "it was asked there");
 }
 
+/// Scenario D11: repeated by the network, it must not start the transfer over.
+#[test]
+fn a_late_copy_of_an_earlier_offer_does_not_take_the_place_of_the_newer_one() {
+    let mut bench = follower(&[1], 0);
+    let offered = |index, round| Body::SnapshotOffer {
+        snapshot: snapshot(index, 1),
+        round: r(round),
+    };
+    let _ = bench.receive(2, 1, offered(9, 4));
+    let _ = bench.receive(2, 1, offered(12, 7));
+    let actions = bench.receive(2, 1, offered(9, 4));
+    assert_eq!((fetched(&actions), dropped(&actions)), (vec![], vec![]));
+    let actions = bench.step(Event::SnapshotReceived { last: id(12, 1) });
+    assert_eq!(
+        installed(&actions).map(|(_, last, _)| last),
+        Some(id(12, 1))
+    );
+}
+
 /// Scenario D17
 #[test]
 fn a_node_that_receives_a_snapshot_hears_its_leader_and_does_not_campaign() {
