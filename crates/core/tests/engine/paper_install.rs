@@ -474,6 +474,29 @@ fn writes_under_way_count_for_nothing_when_the_snapshot_replaces_them() {
     );
 }
 
+/// Scenario A20: a heartbeat during the install must not look as if the disk had lost entries.
+#[test]
+fn a_node_that_installs_does_not_seem_to_have_lost_what_it_acknowledged() {
+    let mut bench = follower(&[1; 4], 2);
+    let actions = bench.receive(2, 1, append(id(4, 1), entries(5, &[1, 1]), 2));
+    let _ = bench.persist();
+    assert_eq!(said_to(&actions, 2).len(), 1, "it acknowledges 6");
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    let actions = bench.receive(2, 1, heartbeat(id(6, 1), 2));
+    let (_, message) = only_send(&actions);
+    let Body::AppendReply {
+        outcome: AppendOutcome::Matched(index),
+        ..
+    } = message.body
+    else {
+        panic!("it agrees: {message:?}");
+    };
+    assert!(
+        index == LogIndex::NONE || index >= i(6),
+        "{index} is less than it said: the leader reports a damaged disk"
+    );
+}
+
 /// A load that was asked for earlier may be performed behind the install, and find nothing.
 #[test]
 fn entries_to_apply_that_went_with_the_log_are_not_missed() {
