@@ -7,6 +7,8 @@ mod crash_points;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod install_overlap;
+#[cfg(test)]
 mod interaction;
 #[cfg(test)]
 mod order;
@@ -32,6 +34,8 @@ mod paper_replication;
 mod paper_snapshots;
 #[cfg(test)]
 mod random_histories;
+#[cfg(test)]
+mod recovery;
 #[cfg(test)]
 mod script;
 #[cfg(test)]

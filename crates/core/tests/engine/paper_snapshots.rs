@@ -7,13 +7,9 @@ use quorate_core::{
     SnapshotOutcome,
 };
 
-use super::support::bench::{
-    Bench, Past, append, appends_to, conflict, has, heartbeat, matched, node_of, said_to,
-};
-use super::support::snapshots::{
-    applied, dropped, offers_to, purged, restored, snapshot, snapshot_reply,
-};
-use super::support::{HEARTBEAT_MS, entries, i, id, ms, n, r, voters};
+use super::support::bench::{Bench, Past, appends_to, conflict, has, matched, node_of, said_to};
+use super::support::snapshots::{dropped, offers_to, purged, snapshot, snapshot_reply};
+use super::support::{HEARTBEAT_MS, entries, i, id, ms, r, voters};
 
 /// The leader of term 1 among three: entries 1 to `count` are committed, durable and applied.
 fn leader_with(past: Past, count: u64) -> Bench {
@@ -468,100 +464,4 @@ fn entries_loaded_before_a_purge_are_not_sent_when_their_start_was_purged() {
         [(2, 4)],
         "behind the purge they are good"
     );
-}
-
-/// Scenario A16: the snapshot's last entry is the log's, where nothing follows.
-#[test]
-fn a_log_of_nothing_but_a_snapshot_is_as_recent_as_the_snapshot() {
-    let past = || node_of(3).with_snapshot(snapshot(7, 3), 7);
-    let voted = |last: EntryId| {
-        let mut bench = past().unled();
-        let actions = bench.receive(2, 9, super::support::bench::vote_request(last));
-        super::support::bench::vote_of(&actions) == Some(n(2))
-    };
-    assert!(voted(id(7, 3)), "equal");
-    assert!(voted(id(8, 3)) && voted(id(1, 4)), "more recent");
-    assert!(!voted(id(6, 3)) && !voted(id(9, 2)), "less recent");
-    let mut bench = past().start();
-    let mut asked = Vec::new();
-    for _ in 0..2 {
-        for body in said_to(&bench.time_out(), 2) {
-            if let Body::PreVote { last, .. } = body {
-                asked.push(*last);
-            }
-        }
-    }
-    assert!(!asked.is_empty() && asked.iter().all(|last| *last == id(7, 3)));
-}
-
-/// Scenario B10: what was purged was committed, so it agrees.
-#[test]
-fn an_append_from_below_the_snapshot_is_agreed_to_and_cuts_nothing() {
-    let log = [3; 12];
-    let past = || node_of(3).with_log(&log).with_snapshot(snapshot(10, 3), 10);
-    let mut bench = past().start();
-    let late = append(id(5, 3), entries(6, &[3, 3, 3]), 7);
-    let actions = bench.receive(2, 3, late);
-    let said = said_to(&actions, 2);
-    assert!(
-        matches!(said[..], [Body::AppendReply { outcome, .. }]
-            if *outcome == quorate_core::AppendOutcome::Matched(i(8))),
-        "no conflict, which would walk the leader back to a snapshot: {said:?}"
-    );
-    assert_eq!(bench.engine.last(), id(12, 3));
-    let across = append(id(8, 3), entries(9, &[3, 3, 3, 3, 3]), 7);
-    let actions = bench.receive(2, 3, across);
-    let (_, written) = super::support::bench::written(&actions).unwrap();
-    assert_eq!(written.first().map(|first| first.index), Some(i(13)));
-    let actions = bench.receive(2, 3, heartbeat(EntryId::NONE, 0));
-    assert!(matches!(
-        said_to(&actions, 2)[..],
-        [Body::AppendReply {
-            outcome: quorate_core::AppendOutcome::Matched(LogIndex::NONE),
-            ..
-        }]
-    ));
-}
-
-/// [Raft 7]: with the snapshot first, at the first step of a new life.
-#[test]
-fn a_restarted_node_restores_its_snapshot_and_then_applies_the_rest() {
-    let past = node_of(3)
-        .with_log(&[1; 6])
-        .with_snapshot(snapshot(4, 1), 2);
-    let mut bench = past.start();
-    assert_eq!(
-        bench.status().commit,
-        i(4),
-        "what a snapshot holds is committed"
-    );
-    let actions = bench.sleep(1);
-    assert_eq!(restored(&actions), Some(id(4, 1)));
-    assert_eq!(restored(&bench.sleep(1)), None, "once");
-    let _ = bench.step(Event::Applied(i(4)));
-    let actions = bench.receive(2, 1, heartbeat(id(6, 1), 6));
-    let load = actions.iter().find_map(|action| match action {
-        Action::LoadEntries { load, from, .. } => Some((*load, *from)),
-        _ => None,
-    });
-    let (load, from) = load.unwrap();
-    assert_eq!(from, i(5), "and not from where the log starts");
-    let outcome = LoadOutcome::Found(entries(5, &[1, 1]));
-    assert_eq!(
-        applied(&bench.step(Event::Loaded { load, outcome })),
-        [5, 6]
-    );
-}
-
-/// Scenario D20: a state machine on disk that is ahead of the snapshot is not taken back.
-#[test]
-fn a_state_machine_ahead_of_the_snapshot_is_not_restored() {
-    for (held, expected) in [(3, Some(id(4, 1))), (4, None), (6, None)] {
-        let past = node_of(3)
-            .with_log(&[1; 6])
-            .with_snapshot(snapshot(4, 1), 2);
-        let mut bench = past.applied(held).start();
-        assert_eq!(bench.status().commit, i(held.max(4)));
-        assert_eq!(restored(&bench.sleep(1)), expected, "it holds {held}");
-    }
 }

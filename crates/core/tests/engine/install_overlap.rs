@@ -1,0 +1,132 @@
+//! What happens while the installation of a snapshot is on its way to the disk: other writes,
+//! applies, loads, heartbeats and elections meet it. The rules of installing are in
+//! `paper_install.rs`.
+
+use quorate_core::{
+    Action, AppendOutcome, Body, Event, LoadOutcome, LogIndex, RoleName, SnapshotMeta,
+};
+
+use super::support::bench::{
+    Bench, append, conflict, has, heartbeat, node_of, only_send, said_to, vote_reply, written,
+};
+use super::support::snapshots::{
+    applied, dropped, installed, offer, offers_to, restored, snapshot,
+};
+use super::support::{HEARTBEAT_MS, entries, i, id, ms, r};
+
+/// A follower with one entry for each of these terms, of which so many are applied.
+fn follower(log: &[u64], applied: u64) -> Bench {
+    node_of(3).with_log(log).applied(applied).start()
+}
+
+/// Peer 2 leads `term` and offers this snapshot; all of it arrives.
+fn receive(bench: &mut Bench, term: u64, snapshot: SnapshotMeta) -> Vec<Action> {
+    let last = snapshot.last;
+    let _ = bench.receive(2, term, offer(snapshot));
+    bench.step(Event::SnapshotReceived { last })
+}
+
+/// Scenario D01: handed over before the install, reported after it.
+#[test]
+fn applies_that_are_still_running_do_not_count_beyond_the_restore() {
+    let mut bench = follower(&[1], 1);
+    let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1, 1]), 3));
+    assert_eq!(applied(&bench.persist()), [2, 3]);
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    assert_eq!(restored(&bench.persist()), Some(id(9, 1)));
+    let _ = bench.step(Event::Applied(i(3)));
+    assert_eq!(bench.status().applied, i(3));
+    let mut taken = snapshot(9, 1);
+    taken.checksum += 1;
+    let actions = bench.step(Event::SnapshotTaken(taken));
+    assert_eq!(dropped(&actions), [id(9, 1)], "9 is not applied yet");
+    let _ = bench.step(Event::Applied(i(9)));
+    assert_eq!(bench.status().applied, i(9));
+}
+
+/// Scenario D16 [Thesis 10.2.1]: the log on its way to the disk is not what will be there.
+#[test]
+fn writes_under_way_count_for_nothing_when_the_snapshot_replaces_them() {
+    let mut bench = follower(&[1; 4], 2);
+    let actions = bench.receive(2, 1, append(id(4, 1), entries(5, &[1, 1]), 2));
+    let (log, _) = written(&actions).unwrap();
+    let actions = receive(&mut bench, 1, snapshot(9, 1));
+    let (write, ..) = installed(&actions).unwrap();
+    assert_eq!(
+        bench.status().durable,
+        i(2),
+        "only what was committed is sure"
+    );
+    let _ = bench.step(Event::Persisted(log));
+    assert_eq!(bench.status().durable, i(2), "5 and 6 go with the log");
+    let actions = bench.receive(2, 1, append(id(9, 1), entries(10, &[1]), 10));
+    let (next, _) = written(&actions).unwrap();
+    let _ = bench.step(Event::Persisted(write));
+    assert_eq!(bench.status().durable, i(9));
+    let actions = bench.step(Event::Persisted(next));
+    assert_eq!(
+        (bench.status().durable, applied(&actions)),
+        (i(10), vec![10])
+    );
+}
+
+/// Scenario A20: a heartbeat during the install must not look as if the disk had lost entries.
+#[test]
+fn a_node_that_installs_does_not_seem_to_have_lost_what_it_acknowledged() {
+    let mut bench = follower(&[1; 4], 2);
+    let actions = bench.receive(2, 1, append(id(4, 1), entries(5, &[1, 1]), 2));
+    let _ = bench.persist();
+    assert_eq!(said_to(&actions, 2).len(), 1, "it acknowledges 6");
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    let actions = bench.receive(2, 1, heartbeat(id(6, 1), 2));
+    let (_, message) = only_send(&actions);
+    let Body::AppendReply {
+        outcome: AppendOutcome::Matched(index),
+        ..
+    } = message.body
+    else {
+        panic!("it agrees: {message:?}");
+    };
+    assert!(
+        index == LogIndex::NONE || index >= i(6),
+        "{index} is less than it said: the leader reports a damaged disk"
+    );
+}
+
+/// A load that was asked for earlier may be performed behind the install, and find nothing.
+#[test]
+fn entries_to_apply_that_went_with_the_log_are_not_missed() {
+    let mut bench = follower(&[1; 4], 0);
+    let actions = bench.receive(2, 1, heartbeat(id(4, 1), 3));
+    let load = actions.iter().find_map(|action| match action {
+        Action::LoadEntries { load, .. } => Some(*load),
+        _ => None,
+    });
+    let load = load.expect("they are on disk only");
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    let outcome = LoadOutcome::Gone;
+    let actions = bench.step(Event::Loaded { load, outcome });
+    assert!(!has(&actions, |action| matches!(action, Action::Fatal(_))));
+    assert_eq!(restored(&bench.persist()), Some(id(9, 1)));
+}
+
+/// [Raft 7]: until it is durable, there is none to offer, and the log is as if it were.
+#[test]
+fn a_node_that_wins_while_it_installs_leads_from_behind_the_snapshot() {
+    let past = node_of(3).with_log(&[1, 1]);
+    let mut bench = past.configured(|config| config.pre_vote = false).start();
+    let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
+    let _ = bench.time_out();
+    let _ = bench.persist();
+    let _ = bench.step(Event::SnapshotReceived { last: id(9, 1) });
+    let actions = bench.receive(3, 2, vote_reply(2, true));
+    assert_eq!(bench.status().role, RoleName::Leader);
+    let (_, first) = written(&actions).unwrap();
+    assert_eq!(first.last_id(), Some(id(10, 2)));
+    let _ = bench.receive(3, 2, conflict(2, 9, id(2, 1), r(0)));
+    let actions = bench.persist();
+    assert_eq!(restored(&actions), Some(id(9, 1)));
+    bench.now = bench.now.after(ms(HEARTBEAT_MS));
+    let actions = bench.step(Event::Tick { now: bench.now });
+    assert_eq!(offers_to(&actions, 3), [9]);
+}
