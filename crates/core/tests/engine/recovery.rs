@@ -108,6 +108,19 @@ fn an_older_snapshot_serves_only_with_the_log_behind_it() {
     assert!(matches!(recover(purged), Err(RecoverError::Gap { .. })));
 }
 
+/// A label that names a membership from behind its own end: two would be in force at once.
+#[test]
+fn a_snapshot_with_a_membership_from_its_future_is_refused() {
+    let mut recovered = sound();
+    recovered.snapshot = Some(SnapshotMeta {
+        membership_index: i(8),
+        ..snapshot(6, 3)
+    });
+    recovered.memberships = vec![(i(7), voters(5))];
+    let expected = RecoverError::Membership { at: i(8) };
+    assert_eq!(recover(recovered).unwrap_err(), expected);
+}
+
 /// Scenario A16: the snapshot's last entry is the log's, where nothing follows.
 #[test]
 fn a_log_of_nothing_but_a_snapshot_is_as_recent_as_the_snapshot() {
@@ -330,4 +343,104 @@ fn every_state_that_an_engine_can_leave_is_recovered_as_it_was() {
         let expected = (applied < i(history.held)).then(|| history.id(history.held));
         assert_eq!(restored(&actions), expected, "{history:?}");
     }
+}
+
+/// One thing about a state that no engine can have written; `None` where it does not apply.
+fn spoil(history: &History, rng: &mut Rng) -> Option<Recovered> {
+    let mut spoilt = history.recovered.clone();
+    let last = history.last();
+    let beyond = i(last + rng.u64(1..5));
+    match rng.u8(0..13) {
+        0 => spoilt.applied = beyond,
+        1 => spoilt.last = i(u64::MAX),
+        2 => spoilt.last = i(history.purged.checked_sub(1)?),
+        3 => spoilt.hard_state.term = t(history.id(last).term.get().checked_sub(1)?),
+        4 => spoilt.memberships.push((beyond, voters(3))),
+        5 => spoilt
+            .memberships
+            .insert(0, (i(rng.u64(0..=history.purged)), voters(3))),
+        6 => {
+            let twice = spoilt.memberships.last()?.clone();
+            spoilt.memberships.push(twice);
+        }
+        7 => spoilt.snapshot.as_mut()?.last.term = t(77),
+        8 => spoilt.snapshot.as_mut()?.last.index = beyond,
+        9 => spoilt.snapshot.as_mut()?.membership_index = i(history.held + 1),
+        10 => {
+            if history.purged == 0 {
+                return None;
+            }
+            spoilt.snapshot = None;
+        }
+        11 => {
+            let newest = *spoilt.term_starts.last()?;
+            spoilt.term_starts.push(newest);
+        }
+        _ => {
+            spoilt.term_starts.first()?;
+            spoilt.term_starts.remove(0);
+        }
+    }
+    Some(spoilt)
+}
+
+/// Scenario D07: a disk is not believed where it cannot be right.
+#[test]
+fn no_state_that_contradicts_itself_is_taken_over() {
+    let mut rng = Rng::with_seed(12);
+    let mut spoilt = 0;
+    for _ in 0..6_000 {
+        let history = History::draw(&mut rng);
+        if let Some(state) = spoil(&history, &mut rng) {
+            spoilt += 1;
+            assert!(recover(state.clone()).is_err(), "{history:?}\nas {state:?}");
+        }
+    }
+    assert!(spoilt > 4_000, "only {spoilt} were tried");
+}
+
+/// Replaces one field by whatever comes.
+fn scramble(recovered: &mut Recovered, rng: &mut Rng) {
+    let field = rng.u8(0..7);
+    let mut number = || *rng.choice(&[0, 1, 1, 2, 3, 4, 5, 9, u64::MAX]).unwrap();
+    let pair = id(number(), number());
+    match field {
+        0 => recovered.before = pair,
+        1 => {
+            recovered.snapshot = Some(SnapshotMeta {
+                last: pair,
+                membership_index: i(number()),
+                membership: voters(number() % 4),
+                ..snapshot(1, 1)
+            });
+        }
+        2 => recovered.term_starts.push(pair),
+        3 => recovered
+            .memberships
+            .push((pair.index, voters(number() % 4))),
+        4 => recovered.last = pair.index,
+        5 => recovered.applied = pair.index,
+        _ => recovered.hard_state.term = pair.term,
+    }
+}
+
+/// Numbers drawn at random are refused, or make an engine that runs.
+#[test]
+fn no_state_at_all_makes_a_start_panic() {
+    let mut rng = Rng::with_seed(13);
+    let mut started = 0;
+    for _ in 0..20_000 {
+        let mut recovered = History::draw(&mut rng).recovered;
+        for _ in 0..rng.u8(1..4) {
+            scramble(&mut recovered, &mut rng);
+        }
+        if let Ok(mut engine) = recover(recovered) {
+            started += 1;
+            for step in 1..20 {
+                let now = Time::ZERO.after(ms(step * 100));
+                let _ = engine.step(Event::Tick { now });
+            }
+        }
+    }
+    assert!(started > 1_000, "only {started} were sound");
 }
