@@ -64,18 +64,6 @@ impl Engine {
         self.outbox.answer(self.message(from, life, body), needs);
     }
 
-    /// What an answer that never waits for a slow disk claims of the log up to `index`, which
-    /// equals the leader's: what is durable. While a snapshot takes the place of the log, that
-    /// can be less than was acknowledged, though nothing is lost; then it claims nothing, or the
-    /// leader would report a damaged disk (scenario A20).
-    fn claim_now(&self, index: LogIndex) -> LogIndex {
-        let durable = self.writes.durable();
-        if index > durable && self.snapshots.installing().is_some() {
-            return LogIndex::NONE;
-        }
-        index.min(durable)
-    }
-
     /// Two leaders of one term: some vote was forgotten (scenario A18).
     pub(super) fn contradicts_known_leader(&self, claimed: NodeId) -> Option<Violation> {
         let known = self.leader?;

@@ -77,10 +77,7 @@ impl Engine {
         peer.loading = None;
         let next = peer.next();
         match outcome {
-            // What was purged meanwhile has no place to start from any more.
-            LoadOutcome::Found(entries)
-                if next > self.log.before().index && self.are_ours(&entries, next) =>
-            {
+            LoadOutcome::Found(entries) if self.are_ours(&entries, next) => {
                 self.send_entries(position, entries.within(self.config.max_append_bytes));
                 self.replicate_to(position);
             }

@@ -165,10 +165,6 @@ fn fold(
 ) -> Result<Memberships, RecoverError> {
     let (held, mut memberships) = match snapshot {
         None => (LogIndex::NONE, Memberships::new(LogIndex::NONE, founders)),
-        Some(snapshot) if snapshot.membership_index > snapshot.last.index => {
-            let at = snapshot.membership_index;
-            return Err(RecoverError::Membership { at });
-        }
         Some(snapshot) => (
             snapshot.last.index,
             Memberships::new(snapshot.membership_index, snapshot.membership.clone()),
