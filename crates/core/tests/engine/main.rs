@@ -43,4 +43,8 @@ mod storage;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod suspects;
+#[cfg(test)]
+mod timeout_now;
+#[cfg(test)]
 mod timing;

@@ -8,6 +8,7 @@ pub(crate) mod disk;
 pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod operations;
+pub(crate) mod outcomes;
 pub(crate) mod safety;
 pub(crate) mod snapshots;
 pub(crate) mod trace;

@@ -1,0 +1,217 @@
+//! The room on a node's disk, as its host tells it ahead: nothing is appended that does not fit,
+//! and who has none does not lead. That a write never finds a disk full is the log's and the
+//! host's to show.
+
+use quorate_core::{
+    Action, AppendOutcome, Body, Change, Entries, Entry, Payload, Refusal, RoleName,
+};
+
+use super::support::bench::{Bench, append, heartbeat, node_of, only_send, said_to, written};
+use super::support::outcomes::{
+    ask_change, ask_transfer, proposal_refusal, ready_reads, refusals, tell_room, transfer_ends,
+};
+use super::support::world::World;
+use super::support::{ELECTION_MAX_MS, HEARTBEAT_MS, entries, i, id, ms, n};
+
+/// What is kept back for the protocol: the first entry of a term, a change of the membership.
+const RESERVE: u64 = 64 * 1024;
+
+/// Node 1 leads voters 1 to `count` in term 1; everybody holds its first entry.
+fn settled_leader(count: u64) -> Bench {
+    let mut leader = node_of(count).leader();
+    let _ = leader.persist();
+    let others = leader.others();
+    let _ = leader.confirmed_by(others, 1);
+    leader
+}
+
+/// Node 1 of three follows node 2 in term 1 and holds one entry.
+fn follower() -> Bench {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    bench
+}
+
+fn outcome(actions: &[Action]) -> AppendOutcome {
+    let Body::AppendReply { outcome, .. } = only_send(actions).1.body else {
+        panic!("an answer to an append was expected: {actions:?}");
+    };
+    outcome
+}
+
+/// Scenario G08
+#[test]
+fn a_leader_refuses_proposals_that_would_touch_its_reserve() {
+    let mut leader = settled_leader(3);
+    let size = Entry::OVERHEAD_BYTES + 1;
+    let _ = tell_room(&mut leader, RESERVE + 2 * size);
+    assert_eq!(proposal_refusal(&leader.propose(&["x"])), None);
+    let two = leader.propose(&["y", "z"]);
+    assert_eq!(proposal_refusal(&two), Some(Refusal::NoRoom), "all or none");
+    assert_eq!(leader.status().last, i(2));
+    assert_eq!(proposal_refusal(&leader.propose(&["y"])), None);
+    assert_eq!(
+        leader.status().room_bytes,
+        RESERVE,
+        "what is appended counts"
+    );
+    let actions = leader.propose(&["z"]);
+    assert_eq!(proposal_refusal(&actions), Some(Refusal::NoRoom));
+    let _ = tell_room(&mut leader, RESERVE + size);
+    assert_eq!(proposal_refusal(&leader.propose(&["z"])), None, "recovered");
+}
+
+/// Scenario G08
+#[test]
+fn a_leader_without_room_hands_over_to_the_best_of_the_others() {
+    let mut leader = settled_leader(3);
+    let _ = leader.propose(&["x"]);
+    let _ = leader.confirmed_by([3], 2);
+    let actions = tell_room(&mut leader, RESERVE - 1);
+    assert_eq!(said_to(&actions, 3), [&Body::TimeoutNow]);
+    assert_eq!(refusals(&actions), [], "nobody had asked for it");
+    assert_eq!(
+        proposal_refusal(&leader.propose(&["y"])),
+        Some(Refusal::HandingOver)
+    );
+}
+
+/// Scenario G08
+#[test]
+fn a_leader_without_room_and_without_a_successor_leads_on_and_serves_reads() {
+    let mut alone = node_of(1).leader();
+    let _ = alone.persist();
+    let actions = tell_room(&mut alone, 0);
+    assert_eq!(actions, [], "there is nobody to tell");
+    assert_eq!(
+        proposal_refusal(&alone.propose(&["x"])),
+        Some(Refusal::NoRoom)
+    );
+    assert_eq!(ready_reads(&alone.read(1)), [(1, 1)]);
+    let _ = tell_room(&mut alone, 2 * RESERVE);
+    assert_eq!(proposal_refusal(&alone.propose(&["x"])), None, "recovered");
+}
+
+/// A user who asks for a transfer meanwhile is told that one runs.
+#[test]
+fn a_hand_over_for_want_of_room_counts_as_a_transfer() {
+    let mut leader = settled_leader(3);
+    let _ = tell_room(&mut leader, 0);
+    let in_flight = Refusal::Transfer(quorate_core::TransferRefusal::InFlight);
+    let actions = ask_transfer(&mut leader, 1, Some(2));
+    assert_eq!(transfer_ends(&actions, 1), [Err(in_flight)]);
+}
+
+/// A change of the membership may use the reserve, and no more than there is.
+#[test]
+fn a_change_of_the_membership_is_refused_when_it_does_not_fit() {
+    let mut leader = node_of(1).leader();
+    let _ = leader.persist();
+    let (node, address) = (n(2), "host2:7000".to_owned());
+    let learner = Change::AddLearner { node, address };
+    let _ = tell_room(&mut leader, 1);
+    let actions = ask_change(&mut leader, 1, learner.clone());
+    let reasons: Vec<_> = refusals(&actions).iter().map(|end| end.1).collect();
+    assert_eq!(reasons, [Refusal::NoRoom]);
+    assert_eq!(leader.status().last, i(1));
+    let _ = tell_room(&mut leader, RESERVE / 2);
+    let actions = ask_change(&mut leader, 2, learner);
+    assert_eq!(refusals(&actions), []);
+    assert_eq!(leader.status().last, i(2));
+}
+
+/// Scenario G08
+#[test]
+fn a_follower_without_room_answers_as_to_a_heartbeat_and_appends_nothing() {
+    let mut bench = follower();
+    let _ = tell_room(&mut bench, Entry::OVERHEAD_BYTES);
+    let body = append(id(1, 1), entries(2, &[1]), 2);
+    let actions = bench.receive(2, 1, body.clone());
+    assert!(written(&actions).is_none(), "{actions:?}");
+    assert_eq!(outcome(&actions), AppendOutcome::Matched(i(1)));
+    assert_eq!(bench.status().last, i(1));
+    assert_eq!(bench.status().commit, i(1), "i2 is committed and not here");
+    assert_eq!(
+        bench.status().leader,
+        Some(n(2)),
+        "it is heard all the same"
+    );
+    assert_eq!(bench.status().counters.full_disks, 1);
+    let _ = tell_room(&mut bench, RESERVE);
+    let actions = bench.receive(2, 1, body);
+    assert!(written(&actions).is_some(), "there is room again");
+    assert_eq!(outcome(&actions), AppendOutcome::Matched(i(2)));
+    assert_eq!(bench.status().commit, i(2));
+}
+
+/// Scenario G08
+#[test]
+fn a_node_without_room_stands_for_no_election() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = tell_room(&mut bench, RESERVE - 1);
+    for _ in 0..5 {
+        assert!(
+            bench.time_out().is_empty(),
+            "it could not even start a term"
+        );
+    }
+    let _ = tell_room(&mut bench, RESERVE);
+    let _ = bench.time_out();
+    assert_eq!(bench.status().role, RoleName::PreCandidate);
+}
+
+/// A vote takes no room in the log.
+#[test]
+fn a_node_without_room_still_votes() {
+    let mut bench = node_of(3).with_log(&[1]).unled();
+    let _ = tell_room(&mut bench, 0);
+    let actions = bench.receive(2, 2, super::support::bench::vote_request(id(1, 1)));
+    assert!(matches!(
+        only_send(&actions).1.body,
+        Body::VoteReply { granted: true, .. }
+    ));
+}
+
+/// Scenario G08: the others go on, and the full node catches up when it has room.
+#[test]
+fn a_cluster_with_one_full_disk_commits_and_heals() {
+    let mut world = World::new(3);
+    world.elect(1);
+    world.step(3, quorate_core::Event::Room { bytes: 40 });
+    for _ in 0..5 {
+        world.propose(1, &["x"]);
+        world.advance(ms(HEARTBEAT_MS));
+    }
+    assert_eq!(world.status(1).commit, i(6), "n1 and n2 suffice");
+    assert!(world.status(3).last < i(6));
+    world.step(3, quorate_core::Event::Room { bytes: RESERVE });
+    world.advance(ms(2 * ELECTION_MAX_MS));
+    assert_eq!(world.status(3).commit, i(6));
+    assert_eq!(world.leader(), Some(1), "nobody lost its place");
+}
+
+/// The sizes of an append are those of its entries.
+#[test]
+fn an_append_fits_exactly_or_not_at_all() {
+    let entry = Entry {
+        index: i(2),
+        term: quorate_core::Term::new(1),
+        payload: Payload::Command("0123456789".into()),
+    };
+    let one: Entries = core::iter::once(entry).collect();
+    let size = one.size_bytes();
+    for (room, taken) in [(size, true), (size - 1, false)] {
+        let mut bench = follower();
+        let _ = tell_room(&mut bench, room);
+        let actions = bench.receive(2, 1, append(id(1, 1), one.clone(), 1));
+        assert_eq!(written(&actions).is_some(), taken, "{room} bytes of room");
+    }
+    let mut bench = follower();
+    let _ = tell_room(&mut bench, 0);
+    let _ = bench.receive(2, 1, append(id(1, 1), Entries::empty(), 1));
+    assert_eq!(
+        bench.status().counters.full_disks,
+        0,
+        "a heartbeat needs none"
+    );
+}

@@ -1,0 +1,179 @@
+//! The word to campaign now [Thesis 3.10]: who obeys it, how, and who must not. What the leader
+//! that sends it does is in `paper_transfer.rs`.
+
+use quorate_core::{Body, Floor, Membership, RoleName};
+
+use super::support::bench::{
+    Bench, Past, append, has, heartbeat, node_of, said_to, saved, vote_reply,
+};
+use super::support::outcomes::tell_room;
+use super::support::{ELECTION_MAX_MS, entries, id, ms, n, t};
+
+/// Node 1 of three follows node 2 in term 1 and holds what it holds.
+fn follower(past: Past) -> Bench {
+    let mut bench = past.start();
+    let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    bench
+}
+
+/// Scenario F01: the leader is heard by everybody, so a pre-vote would be refused.
+#[test]
+fn a_target_campaigns_at_once_and_without_asking_for_pre_votes() {
+    let mut target = follower(node_of(3).with_log(&[1]));
+    let actions = target.receive(2, 1, Body::TimeoutNow);
+    assert_eq!(target.status().role, RoleName::Candidate);
+    let (write, state) = saved(&actions).expect("its own vote");
+    assert_eq!((state.term, state.vote), (t(2), Some(n(1))));
+    let vote = Body::Vote {
+        last: id(1, 1),
+        transfer: true,
+    };
+    for peer in [2, 3] {
+        assert_eq!(said_to(&actions, peer), [&vote], "with the leader's word");
+    }
+    let is_early = |action: &quorate_core::Action| matches!(action, quorate_core::Action::Send { needs, .. } if *needs < write);
+    assert!(!has(&actions, is_early), "t2 is not durable yet");
+}
+
+/// Scenario F02
+#[test]
+fn the_flag_of_a_transfer_holds_for_one_campaign() {
+    for pre_vote in [true, false] {
+        let past = node_of(3).with_log(&[1]);
+        let mut target = follower(past.configured(|config| config.pre_vote = pre_vote));
+        let _ = target.receive(2, 1, Body::TimeoutNow);
+        let _ = target.persist();
+        let again = target.time_out();
+        let asked = said_to(&again, 3);
+        if pre_vote {
+            assert!(matches!(asked[..], [Body::PreVote { .. }]), "{asked:?}");
+            let reply = super::support::bench::pre_vote_reply(3, true);
+            let won = target.receive(3, 2, reply);
+            assert!(matches!(
+                said_to(&won, 2)[..],
+                [Body::Vote {
+                    transfer: false,
+                    ..
+                }]
+            ));
+        } else {
+            assert!(
+                matches!(
+                    asked[..],
+                    [Body::Vote {
+                        transfer: false,
+                        ..
+                    }]
+                ),
+                "{asked:?}"
+            );
+        }
+    }
+}
+
+/// Scenario F02: no campaign of a node's own will carries the flag.
+#[test]
+fn a_campaign_after_a_timeout_has_no_flag() {
+    let past = node_of(3).with_log(&[1]);
+    let mut bench = past.configured(|config| config.pre_vote = false).start();
+    let actions = bench.time_out();
+    assert!(matches!(
+        said_to(&actions, 2)[..],
+        [Body::Vote {
+            transfer: false,
+            ..
+        }]
+    ));
+}
+
+/// Nobody campaigns although node `from` says so in this term.
+fn ignores(bench: &mut Bench, from: u64, term: u64, why: &str) {
+    let before = bench.status();
+    let actions = bench.receive(from, term, Body::TimeoutNow);
+    let after = bench.status();
+    assert_eq!(after.role, before.role, "{why}");
+    assert_eq!(after.counters.campaigns, before.counters.campaigns, "{why}");
+    for peer in [2, 3] {
+        assert!(said_to(&actions, peer).is_empty(), "{why}: {actions:?}");
+    }
+}
+
+/// [Thesis 3.10]
+#[test]
+fn only_the_leader_of_the_term_is_obeyed() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    ignores(&mut bench, 2, 1, "no leader is known");
+    let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    ignores(&mut bench, 3, 1, "n3 does not lead");
+    ignores(&mut bench, 4, 1, "n4 is not even a member");
+    ignores(&mut bench, 2, 0, "a word of an older term");
+    assert_eq!(bench.status().leader, Some(n(2)));
+    ignores(&mut bench, 3, 2, "that n3 leads t2 is not known");
+    assert_eq!(bench.status().term, t(2), "the term is adopted as of any");
+}
+
+/// [Thesis 3.10]
+#[test]
+fn a_leader_and_a_candidate_of_the_term_do_not_obey() {
+    let mut leader = node_of(3).with_log(&[1]).leader();
+    ignores(&mut leader, 2, 2, "it leads itself");
+    let past = node_of(3).with_log(&[1]);
+    let mut candidate = past.configured(|config| config.pre_vote = false).start();
+    let _ = candidate.time_out();
+    ignores(&mut candidate, 2, 2, "there is no leader in t2");
+}
+
+/// Scenario F07
+#[test]
+fn a_learner_and_a_node_that_is_no_member_do_not_obey() {
+    let learner = Membership::new([n(2), n(3)], [n(1)]);
+    let mut bench = follower(node_of(3).with_log(&[1]).among(learner));
+    ignores(&mut bench, 2, 1, "a learner leads nobody");
+    let others = Membership::new([n(2), n(3)], []);
+    let mut bench = follower(node_of(3).with_log(&[1]).among(others));
+    ignores(&mut bench, 2, 1, "nobody would count its own vote");
+    let mut bench = follower(node_of(3).with_log(&[1]).among(Membership::default()));
+    ignores(&mut bench, 2, 1, "it does not know whom to ask");
+}
+
+/// Scenario F07: nodes that could not do what a leader has to.
+#[test]
+fn a_suspect_a_full_and_a_stuck_disk_do_not_obey() {
+    let floor = Floor::At(id(5, 1));
+    let mut bench = follower(node_of(3).with_log(&[1]).with_floor(floor));
+    ignores(&mut bench, 2, 1, "its log has a hole");
+    let mut bench = follower(node_of(3).with_log(&[1]));
+    let _ = tell_room(&mut bench, 1_000);
+    ignores(
+        &mut bench,
+        2,
+        1,
+        "it could not append the entry of its term",
+    );
+    let mut bench = follower(node_of(3).with_log(&[1]));
+    let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1]), 1));
+    let until = bench.now.after(ms(ELECTION_MAX_MS));
+    while bench.now < until {
+        let _ = bench.sleep(10);
+        let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    }
+    ignores(&mut bench, 2, 1, "its disk has not answered for 500 ms");
+    let _ = bench.persist();
+    let _ = bench.receive(2, 1, Body::TimeoutNow);
+    assert_eq!(bench.status().role, RoleName::Candidate, "it has now");
+}
+
+/// [Thesis 3.10] Scenario A02
+#[test]
+fn a_target_that_wins_leads_like_any_other() {
+    let mut target = follower(node_of(3).with_log(&[1]));
+    let _ = target.receive(2, 1, Body::TimeoutNow);
+    let _ = target.receive(3, 2, vote_reply(2, true));
+    assert_eq!(
+        target.status().role,
+        RoleName::Candidate,
+        "its own vote is not durable (A02)"
+    );
+    let _ = target.persist();
+    assert_eq!(target.status().role, RoleName::Leader);
+}
