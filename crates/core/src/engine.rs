@@ -221,7 +221,7 @@ impl Engine {
     }
 
     /// The host tells how much room the log's disk has. A leader without any hands over: another
-    /// may have some.
+    /// may have some. A candidate stands down: it could not append the entry of its term.
     fn on_room(&mut self, bytes: u64) {
         self.room.set(bytes);
         if !self.room.is_low() {

@@ -6,7 +6,9 @@ use quorate_core::{
     Action, AppendOutcome, Body, Change, Entries, Entry, Payload, Refusal, RoleName,
 };
 
-use super::support::bench::{Bench, append, heartbeat, node_of, only_send, said_to, written};
+use super::support::bench::{
+    Bench, append, heartbeat, node_of, only_send, pre_vote_reply, said_to, vote_reply, written,
+};
 use super::support::outcomes::{
     ask_change, ask_transfer, proposal_refusal, ready_reads, refusals, tell_room, transfer_ends,
 };
@@ -158,6 +160,25 @@ fn a_node_without_room_stands_for_no_election() {
     let _ = tell_room(&mut bench, RESERVE);
     let _ = bench.time_out();
     assert_eq!(bench.status().role, RoleName::PreCandidate);
+}
+
+/// Scenario G08: the first entry of its term would not fit any more.
+#[test]
+fn a_candidate_whose_disk_fills_up_stands_down() {
+    for pre_vote in [true, false] {
+        let past = node_of(3).with_log(&[1]);
+        let mut bench = past.configured(|config| config.pre_vote = pre_vote).start();
+        let _ = bench.time_out();
+        let _ = bench.persist();
+        let _ = tell_room(&mut bench, 0);
+        let actions = if pre_vote {
+            bench.receive(2, 1, pre_vote_reply(2, true))
+        } else {
+            bench.receive(2, 2, vote_reply(2, true))
+        };
+        assert!(written(&actions).is_none(), "no append exceeds the room");
+        assert_eq!(bench.status().role, RoleName::Follower);
+    }
 }
 
 /// A vote takes no room in the log.
