@@ -146,6 +146,26 @@ fn a_follower_without_room_answers_as_to_a_heartbeat_and_appends_nothing() {
     assert_eq!(bench.status().commit, i(2));
 }
 
+/// Scenario G08: what is there already needs no room.
+#[test]
+fn a_follower_without_room_confirms_what_it_holds_already() {
+    let mut bench = follower();
+    let held = append(id(1, 1), entries(2, &[1, 1]), 1);
+    let _ = bench.receive(2, 1, held.clone());
+    let _ = bench.persist();
+    let _ = tell_room(&mut bench, 0);
+    let actions = bench.receive(2, 1, held);
+    assert_eq!(
+        outcome(&actions),
+        AppendOutcome::Matched(i(3)),
+        "its first answer was lost, and i3 may need this one to commit"
+    );
+    let longer = append(id(1, 1), entries(2, &[1, 1, 1]), 1);
+    let actions = bench.receive(2, 1, longer);
+    assert!(written(&actions).is_none());
+    assert_eq!(outcome(&actions), AppendOutcome::Matched(i(1)));
+}
+
 /// Scenario G08
 #[test]
 fn a_node_without_room_stands_for_no_election() {
