@@ -47,9 +47,9 @@ pub struct Config {
     pub snapshot_entries: Option<u64>,
     /// Entries kept behind a snapshot, for peers that lag a little. Default 10,000.
     pub trailing_entries: u64,
-    /// Bytes of log kept for a peer while it receives a snapshot, beyond what is kept anyway
-    /// (scenario D12). Of entries from before this start only the number is known; they count
-    /// nothing. Default 256 MiB.
+    /// Bytes of log kept for peers within reach that still need them, or will when the snapshot
+    /// that they receive is installed (scenario D12). An entry from before this start counts as
+    /// one without a payload. Default 256 MiB.
     pub max_retained_bytes: u64,
     /// The payload of one command, at most. Default 8 MiB.
     pub max_entry_bytes: u64,

@@ -36,7 +36,7 @@ impl Log {
         Ok(Self {
             terms,
             window: Window::after(last),
-            sizes: LogSizes::default(),
+            sizes: LogSizes::recover(before.index, last),
         })
     }
 

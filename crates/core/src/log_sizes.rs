@@ -3,7 +3,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::LogIndex;
+use crate::{Entry, LogIndex};
 
 /// A stretch is closed when it has this many bytes.
 const STRETCH_BYTES: u64 = 1024 * 1024;
@@ -15,6 +15,21 @@ pub(crate) struct LogSizes {
 }
 
 impl LogSizes {
+    /// Of the log found on disk only the number of entries is known: each counts as one without
+    /// a payload.
+    pub(crate) fn recover(before: LogIndex, last: LogIndex) -> Self {
+        const ENTRIES: u64 = STRETCH_BYTES / Entry::OVERHEAD_BYTES;
+        let mut sizes = Self::default();
+        let mut from = before;
+        while from < last {
+            let to = from.plus(ENTRIES).min(last);
+            let bytes = from.distance_to(to).saturating_mul(Entry::OVERHEAD_BYTES);
+            sizes.stretches.push_back((to, bytes));
+            from = to;
+        }
+        sizes
+    }
+
     /// Entries up to `last` with `bytes` were added behind the log.
     pub(crate) fn push(&mut self, last: LogIndex, bytes: u64) {
         match self.stretches.back_mut() {
@@ -83,6 +98,14 @@ mod tests {
             "7 and 8 share one"
         );
         assert_eq!(sizes().bytes_behind(i(10)), 0);
+    }
+
+    #[test]
+    fn a_log_found_on_disk_counts_by_its_entries() {
+        let sizes = LogSizes::recover(i(10), i(40_010));
+        assert_eq!(sizes.bytes_behind(i(10)), 40_000 * Entry::OVERHEAD_BYTES);
+        assert_eq!(sizes.stretches.len(), 3);
+        assert_eq!(LogSizes::recover(i(10), i(10)).bytes_behind(i(0)), 0);
     }
 
     #[test]

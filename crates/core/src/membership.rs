@@ -56,12 +56,14 @@ impl Membership {
         }))
     }
 
-    /// The same, with the address at which `node` can be reached. Who is no member has none.
+    /// The same, with the address at which `node` can be reached. Who is no member has none, and
+    /// what is longer than [`Self::MAX_ADDRESS_BYTES`] is no address.
     #[must_use]
     pub fn with_address(mut self, node: NodeId, address: impl Into<String>) -> Self {
-        if self.contains(node) {
+        let address = address.into();
+        if self.contains(node) && address.len() <= Self::MAX_ADDRESS_BYTES {
             let members = Arc::make_mut(&mut self.0);
-            members.addresses.insert(node, address.into());
+            members.addresses.insert(node, address);
         }
         self
     }
@@ -144,6 +146,7 @@ impl Membership {
         for (role, nodes) in roles {
             for &node in nodes {
                 let address = self.address(node).unwrap_or_default();
+                // No address is longer than a few hundred bytes: see `with_address`.
                 let length = u16::try_from(address.len()).unwrap_or(u16::MAX);
                 bytes.put_u64_le(node.get());
                 bytes.put_u8(role);
@@ -158,8 +161,9 @@ impl Membership {
     ///
     /// # Errors
     /// Bytes that [`Membership::encode`] cannot have written.
-    pub fn decode(mut bytes: &[u8]) -> Result<Self, DecodeMembershipError> {
+    pub fn decode(whole: &[u8]) -> Result<Self, DecodeMembershipError> {
         const BROKEN: DecodeMembershipError = DecodeMembershipError(());
+        let mut bytes = whole;
         if bytes.try_get_u8() != Ok(VERSION) {
             return Err(BROKEN);
         }
@@ -184,12 +188,15 @@ impl Membership {
         if voters.is_empty() || voters.len() + learners.len() > Self::MAX_MEMBERS {
             return Err(BROKEN);
         }
-        let membership = Self::new(voters, learners);
-        Ok(addresses
-            .into_iter()
-            .fold(membership, |membership, (node, address)| {
-                membership.with_address(node, address)
-            }))
+        let membership = addresses.into_iter().fold(
+            Self::new(voters, learners),
+            |membership, (node, address)| membership.with_address(node, address),
+        );
+        // In another order, twice or in two roles: nobody wrote that.
+        if membership.encode() != whole {
+            return Err(BROKEN);
+        }
+        Ok(membership)
     }
 }
 
@@ -229,6 +236,12 @@ mod tests {
         let mut unknown = bytes.to_vec();
         unknown[0] = 9;
         assert!(Membership::decode(&unknown).is_err(), "a later version");
+        let twice = Membership::new([node(1)], []).encode();
+        let twice = [&twice[..], &twice[1..]].concat();
+        assert!(
+            Membership::decode(&twice).is_err(),
+            "one member, named twice"
+        );
         let nobody = Membership::new([], [node(1)]).encode();
         assert!(
             Membership::decode(&nobody).is_err(),

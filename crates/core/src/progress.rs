@@ -64,8 +64,8 @@ pub(crate) enum Mode {
     Snapshot {
         /// The last entry of the snapshot.
         last: EntryId,
-        /// Bytes that have arrived there, as it said last.
-        bytes: u64,
+        /// Bytes that have arrived there, as it said last; `None` before it answered.
+        bytes: Option<u64>,
     },
 }
 
@@ -129,7 +129,10 @@ impl Progress {
             mode: match self.mode {
                 Mode::Probe { .. } => PeerMode::Probe,
                 Mode::Replicate => PeerMode::Replicate,
-                Mode::Snapshot { last, bytes } => PeerMode::Snapshot { last, bytes },
+                Mode::Snapshot { last, bytes } => PeerMode::Snapshot {
+                    last,
+                    bytes: bytes.unwrap_or(0),
+                },
             },
             heard_at: self.heard_at,
             caught_up: self.is_caught_up(now, patience),
@@ -264,7 +267,7 @@ impl Progress {
     pub(crate) fn offered_snapshot(&mut self, last: EntryId, now: Time) {
         let bytes = match self.mode {
             Mode::Snapshot { last: known, bytes } if known == last => bytes,
-            Mode::Probe { .. } | Mode::Replicate | Mode::Snapshot { .. } => 0,
+            Mode::Probe { .. } | Mode::Replicate | Mode::Snapshot { .. } => None,
         };
         self.mode = Mode::Snapshot { last, bytes };
         self.sent = self.sent.max(last.index);
@@ -279,7 +282,7 @@ impl Progress {
         if let Mode::Snapshot { last, bytes } = &mut self.mode
             && *last == of
         {
-            *bytes = so_far;
+            *bytes = Some(so_far);
         }
     }
 
@@ -296,12 +299,12 @@ impl Progress {
         self.receives() == Some(last)
     }
 
-    /// The snapshot to offer once more, `patience` after the last time, and whether any of it has
-    /// arrived.
+    /// The snapshot to offer once more, `patience` after the last time, and whether the peer has
+    /// said that it receives it.
     pub(crate) fn offer_to_repeat(&self, patience: Duration, now: Time) -> Option<(EntryId, bool)> {
         match self.mode {
             Mode::Snapshot { last, bytes } if now.since(self.moved_at) >= patience => {
-                Some((last, bytes > 0))
+                Some((last, bytes.is_some()))
             }
             Mode::Snapshot { .. } | Mode::Probe { .. } | Mode::Replicate => None,
         }

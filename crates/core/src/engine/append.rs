@@ -161,19 +161,10 @@ impl Engine {
             return;
         };
         debug_assert!(
-            missing
-                .first()
-                .is_none_or(|first| first.index > self.commit),
-            "what is committed cannot be replaced"
+            first > self.commit,
+            "{first} is committed and cannot be replaced"
         );
-        self.append_to_log(missing);
-    }
-
-    /// The entries from the first that the log does not hold.
-    fn missing(&self, entries: &Entries) -> Entries {
-        let new = entries.from_index(self.commit.next());
-        let first = new.iter().find(|entry| !self.log.contains(entry.id()));
-        first.map_or_else(Entries::empty, |first| new.from_index(first.index))
+        self.append_to_log(entries.from_index(first));
     }
 
     /// Adds entries to the log and has them written.

@@ -56,8 +56,9 @@ impl Engine {
             };
             // One that has not begun may as well get the newest.
             let is_under_way = has_begun && self.was_heard_lately(peer);
-            let offered = self.snapshots.find(last).filter(|_| is_under_way);
-            match offered.cloned() {
+            let is_newest = self.snapshots.last() == last;
+            let offered = self.snapshots.find(last);
+            match offered.filter(|_| is_under_way || is_newest).cloned() {
                 Some(snapshot) => self.send_offer(position, snapshot),
                 None => self.offer_snapshot(position),
             }

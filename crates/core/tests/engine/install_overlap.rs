@@ -21,9 +21,9 @@ fn follower(log: &[u64], applied: u64) -> Bench {
 
 /// Peer 2 leads `term` and offers this snapshot; all of it arrives.
 fn receive(bench: &mut Bench, term: u64, snapshot: SnapshotMeta) -> Vec<Action> {
-    let last = snapshot.last;
+    let (last, checksum) = (snapshot.last, snapshot.checksum);
     let _ = bench.receive(2, term, offer(snapshot));
-    bench.step(Event::SnapshotReceived { last })
+    bench.step(Event::SnapshotReceived { last, checksum })
 }
 
 /// Scenario D01: handed over before the install, reported after it.
@@ -115,10 +115,11 @@ fn entries_to_apply_that_went_with_the_log_are_not_missed() {
 fn a_node_that_wins_while_it_installs_leads_from_behind_the_snapshot() {
     let past = node_of(3).with_log(&[1, 1]);
     let mut bench = past.configured(|config| config.pre_vote = false).start();
+    let (last, checksum) = (id(9, 1), snapshot(9, 1).checksum);
     let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
     let _ = bench.time_out();
     let _ = bench.persist();
-    let _ = bench.step(Event::SnapshotReceived { last: id(9, 1) });
+    let _ = bench.step(Event::SnapshotReceived { last, checksum });
     let actions = bench.receive(3, 2, vote_reply(2, true));
     assert_eq!(bench.status().role, RoleName::Leader);
     let (_, first) = written(&actions).unwrap();
