@@ -41,6 +41,8 @@ pub(crate) struct Progress {
     catch_up: CatchUp,
     /// How often it was probed since it was heard.
     unheard_probes: u32,
+    /// How often it did not take over in time.
+    pub(crate) failed_transfers: u32,
     /// It says that it may have lost entries.
     pub(crate) suspect: bool,
     /// It lacked what it had confirmed.
@@ -113,6 +115,7 @@ impl Progress {
             loading: None,
             catch_up: CatchUp::new(last, now),
             unheard_probes: 0,
+            failed_transfers: 0,
             suspect: false,
             regressed: false,
         }

@@ -1,6 +1,8 @@
 //! Handing leadership over [Thesis 3.10]: to whom, how, and what ends it. While it lasts nothing
 //! is appended, so that the target can hold everything (scenario F03).
 
+use core::cmp::Reverse;
+
 use super::{Engine, Role, Transfer};
 use crate::progress::Progress;
 use crate::telemetry::tell;
@@ -79,7 +81,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The voter that holds most, of those that could lead.
+    /// The voter that holds most, of those that could lead. Who did not take over when asked
+    /// comes last: its disk may be full, which a leader does not know.
     fn best_target(&self) -> Option<NodeId> {
         let Role::Leader(leadership) = &self.role else {
             return None;
@@ -88,7 +91,8 @@ impl Engine {
             .peers
             .iter()
             .filter(|peer| self.check_target(peer.id).is_ok());
-        fit.max_by_key(|peer| peer.matched()).map(|peer| peer.id)
+        fit.max_by_key(|peer| (Reverse(peer.failed_transfers), peer.matched()))
+            .map(|peer| peer.id)
     }
 
     /// Tells the target to campaign as soon as it holds everything.

@@ -94,6 +94,24 @@ fn a_leader_without_room_and_without_a_successor_leads_on_and_serves_reads() {
     assert_eq!(proposal_refusal(&alone.propose(&["x"])), None, "recovered");
 }
 
+/// Scenario F05: a hand-over that fails leaves the leader where it was; it tries another node
+/// next time, since this one may have no room either.
+#[test]
+fn a_leader_without_room_tries_every_other_node() {
+    let mut leader = settled_leader(5);
+    let mut tried = Vec::new();
+    for _ in 0..4 {
+        let _ = tell_room(&mut leader, 0);
+        tried.extend(leader.status().transfer_target.map(|node| node.get()));
+        while leader.status().transfer_target.is_some() {
+            let _ = leader.time_out();
+            let _ = leader.confirmed_by([2, 3, 4, 5], 1);
+        }
+    }
+    tried.sort_unstable();
+    assert_eq!(tried, [2, 3, 4, 5], "each may be the only one with room");
+}
+
 /// A user who asks for a transfer meanwhile is told that one runs.
 #[test]
 fn a_hand_over_for_want_of_room_counts_as_a_transfer() {
