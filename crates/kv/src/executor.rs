@@ -130,8 +130,10 @@ impl<R: Replica> Executor<R> {
                 Err(error) => error,
             };
             let failure = match error {
-                ProposeError::NotLeader { .. } | ProposeError::Replaced => Failure::NoLeader,
-                ProposeError::Overloaded => Failure::Overloaded,
+                ProposeError::NotLeader { .. }
+                | ProposeError::Replaced
+                | ProposeError::HandingOver => Failure::NoLeader,
+                ProposeError::Overloaded | ProposeError::NoRoom => Failure::Overloaded,
                 ProposeError::TooLarge { limit_bytes } => {
                     return Err(Failure::TooLarge { limit_bytes });
                 }

@@ -115,6 +115,7 @@ impl BatchBuilder {
         let kind = match entry.payload {
             Payload::Noop => Kind::Noop,
             Payload::Command(_) => Kind::Command,
+            Payload::Membership(_) => Kind::Membership,
         };
         let payload = entry.payload.bytes();
         if self.end_with(entry_bytes(entry)) > u64::from(u32::MAX) {
@@ -211,7 +212,7 @@ impl BatchBuilder {
         let bytes = match body {
             Body::Owned(bytes) => Bytes::from(bytes),
             Body::Of(Entry {
-                payload: Payload::Command(bytes),
+                payload: Payload::Command(bytes) | Payload::Membership(bytes),
                 ..
             }) => bytes.clone(),
             Body::Of(Entry {

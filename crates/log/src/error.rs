@@ -166,6 +166,9 @@ pub enum DamageKind {
     /// A frame verifies, but does not follow the one before it.
     #[error("the frame does not follow the one before it")]
     Chain,
+    /// A frame verifies, but the membership in it cannot be read.
+    #[error("the membership in the frame cannot be read")]
+    Membership,
     /// A later batch was begun, so this one was durable.
     #[error("a later batch was begun, so this one was once durable")]
     Overtaken,

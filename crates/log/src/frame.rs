@@ -53,6 +53,8 @@ pub(crate) enum Kind {
     Noop,
     /// An entry with a command; the body is the command.
     Command,
+    /// An entry with a membership; the body is the membership, encoded.
+    Membership,
     /// The end of a batch. Index and term are those of the last entry; the body fills the last
     /// sector.
     Commit,
@@ -64,6 +66,7 @@ impl Kind {
             Self::Noop => 1,
             Self::Command => 2,
             Self::Commit => 3,
+            Self::Membership => 4,
         }
     }
 
@@ -72,6 +75,7 @@ impl Kind {
             1 => Some(Self::Noop),
             2 => Some(Self::Command),
             3 => Some(Self::Commit),
+            4 => Some(Self::Membership),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 
 use std::io::IoSlice;
 
-use quorate_core::{LogIndex, Recovered};
+use quorate_core::{EntryId, LogIndex, Recovered};
 
 use crate::batch::BatchBuilder;
 use crate::create::{check_empty, create};
@@ -68,7 +68,11 @@ impl<D: Disk> Log<D> {
         let witness = settle(&disk, &mut found, &mut hard_state, newest)?;
         let recovered = Recovered {
             hard_state: hard_state.saved(),
+            // This version neither holds snapshots nor purges: the log starts at its first entry.
+            snapshot: None,
+            before: EntryId::NONE,
             term_starts: found.terms.starts().to_vec(),
+            memberships: std::mem::take(&mut found.memberships),
             last: found.terms.last().index,
             applied: LogIndex::NONE,
         };

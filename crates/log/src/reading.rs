@@ -134,7 +134,7 @@ impl<D: Disk> Log<D> {
             }
             chain = Some(crc);
             let is_entry = match frame.kind {
-                Kind::Noop | Kind::Command => true,
+                Kind::Noop | Kind::Command | Kind::Membership => true,
                 Kind::Commit => false,
             };
             if is_entry {
@@ -209,15 +209,15 @@ impl Gathered {
 
     fn into_entries(self) -> Entries {
         let mut payloads: Bytes = self.payloads.freeze();
+        let mut next = |length: usize| payloads.split_to(length.min(payloads.len()));
         self.entries
             .into_iter()
             .map(|(id, kind, length)| Entry {
                 index: id.index,
                 term: id.term,
                 payload: match kind {
-                    Kind::Command => {
-                        Payload::Command(payloads.split_to(length.min(payloads.len())))
-                    }
+                    Kind::Command => Payload::Command(next(length)),
+                    Kind::Membership => Payload::Membership(next(length)),
                     Kind::Noop | Kind::Commit => Payload::Noop,
                 },
             })

@@ -1,7 +1,7 @@
 //! Reads the log from its first segment to its end, in bounded memory, verifying every frame.
 //! Changes nothing: that is done in `open.rs` once it is known that nothing is damaged.
 
-use quorate_core::LogIndex;
+use quorate_core::{LogIndex, Membership};
 
 use crate::batch::Start;
 use crate::disk::Disk;
@@ -31,6 +31,8 @@ pub(crate) struct Found<F> {
     pub(crate) terms: Terms,
     /// The places of the entries.
     pub(crate) positions: Positions,
+    /// The memberships among the entries, in log order.
+    pub(crate) memberships: Vec<(LogIndex, Membership)>,
     /// What was beyond the end.
     pub(crate) verdict: Verdict,
 }
@@ -102,6 +104,7 @@ struct Reader {
     entries: Vec<Placed>,
     terms: Terms,
     positions: Positions,
+    memberships: Vec<(LogIndex, Membership)>,
     last_batch: u64,
     last_batch_start: u64,
     end: u64,
@@ -117,6 +120,7 @@ impl Reader {
             entries: Vec::new(),
             terms: Terms::default(),
             positions: Positions::default(),
+            memberships: Vec::new(),
             last_batch: 0,
             last_batch_start: FIRST_BATCH,
             end: FIRST_BATCH,
@@ -171,12 +175,19 @@ impl Reader {
             };
             return Err(damage(self.next_index(), start, kind).into());
         }
-        for entry in &self.entries {
+        for entry in self.entries.drain(..) {
+            let (index, offset) = (entry.id.index, u64::from(entry.place.offset));
             if !self.terms.append(entry.id) {
-                let offset = u64::from(entry.place.offset);
-                return Err(damage(entry.id.index, offset, DamageKind::Chain).into());
+                return Err(damage(index, offset, DamageKind::Chain).into());
             }
-            self.positions.note(entry.id.index, entry.place);
+            self.positions.note(index, entry.place);
+            // The entry replaces whatever stood from its index on, memberships too (scenario C03).
+            while self.memberships.pop_if(|(at, _)| *at >= index).is_some() {}
+            if let Some(membership) = entry.membership {
+                let membership =
+                    membership.map_err(|_| damage(index, offset, DamageKind::Membership))?;
+                self.memberships.push((index, membership));
+            }
         }
         self.last_batch = batch.number;
         self.last_batch_start = start;
@@ -233,6 +244,7 @@ impl Reader {
             last_batch: self.last_batch,
             terms: self.terms,
             positions: self.positions,
+            memberships: self.memberships,
             verdict,
             segment,
         })

@@ -1,22 +1,25 @@
 //! Reads one batch, frame by frame, and says where it stops to verify. Whether that means torn
 //! or damaged is decided in `tail.rs`.
 
-use quorate_core::EntryId;
+use quorate_core::{DecodeMembershipError, EntryId, Membership};
 
 use crate::batch::Start;
 use crate::disk::DiskFile;
 use crate::error::{DamageKind, IoFailure};
 use crate::frame::{Frame, HEADER, Kind, LogSeed, Place, Verified};
+use crate::mask::Masking;
 use crate::segment::{SECTOR, Segment};
 use crate::window::Window;
 
 /// An entry of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     /// The entry.
     pub(crate) id: EntryId,
     /// Where its frame starts.
     pub(crate) place: Place,
+    /// The membership that it holds, if that is what it holds. Nothing else of an entry is kept.
+    pub(crate) membership: Option<Result<Membership, DecodeMembershipError>>,
 }
 
 /// What stands where a batch may start.
@@ -91,7 +94,8 @@ pub(crate) fn walk<F: DiskFile>(
             return Ok(broken(false, DamageKind::Length));
         }
         number = Some(frame.batch);
-        if !window.body(&segment.file, &frame, |_| {})? {
+        let mut body = MembershipBody::of(&frame, seed);
+        if !window.body(&segment.file, &frame, |piece| body.take(piece))? {
             let unwritten = window.touches_zero_sector(&segment.file, at, frame.end())?;
             let broken = Broken {
                 at,
@@ -104,9 +108,10 @@ pub(crate) fn walk<F: DiskFile>(
         at = frame.end();
         chain = crc;
         match frame.kind {
-            Kind::Noop | Kind::Command => entries.push(Placed {
+            Kind::Noop | Kind::Command | Kind::Membership => entries.push(Placed {
                 id: frame.id,
                 place: frame.place,
+                membership: body.decode(),
             }),
             Kind::Commit => {
                 return Ok(Walked::Committed(Committed {
@@ -116,6 +121,40 @@ pub(crate) fn walk<F: DiskFile>(
                 }));
             }
         }
+    }
+}
+
+/// Gathers the body of a frame that holds a membership; of any other frame nothing.
+struct MembershipBody {
+    bytes: Option<Vec<u8>>,
+    unmask: Masking,
+}
+
+impl MembershipBody {
+    /// Longer than any membership: what does not fit cannot be decoded anyway, and a length is
+    /// not to be believed with memory.
+    const MAX_BYTES: usize = Membership::MAX_MEMBERS * (Membership::MAX_ADDRESS_BYTES + 16) + 16;
+
+    fn of(frame: &Frame, seed: LogSeed) -> Self {
+        Self {
+            bytes: matches!(frame.kind, Kind::Membership).then(Vec::new),
+            unmask: Masking::new(seed, frame.mask),
+        }
+    }
+
+    fn take(&mut self, piece: &[u8]) {
+        if let Some(bytes) = &mut self.bytes
+            && bytes.len() <= Self::MAX_BYTES
+        {
+            let start = bytes.len();
+            bytes.extend_from_slice(piece);
+            self.unmask
+                .apply(bytes.get_mut(start..).unwrap_or_default());
+        }
+    }
+
+    fn decode(self) -> Option<Result<Membership, DecodeMembershipError>> {
+        self.bytes.map(|bytes| Membership::decode(&bytes))
     }
 }
 
@@ -141,7 +180,7 @@ fn frame_at<F: DiskFile>(
 /// Whether the frame leaves room for what must follow it in its segment.
 const fn fits(frame: &Frame, size: u64) -> bool {
     match frame.kind {
-        Kind::Noop | Kind::Command => frame.end() + HEADER <= size,
+        Kind::Noop | Kind::Command | Kind::Membership => frame.end() + HEADER <= size,
         Kind::Commit => frame.end() <= size && frame.end().is_multiple_of(SECTOR),
     }
 }

@@ -9,68 +9,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use quorate_core::{
     Counters, Engine, Event, Incarnation, LogIndex, Membership, NodeId, ProposalId, ReadId,
-    RecoverError, Recovered, Refusal, RoleName, Status, Time, ValidConfig, Violation,
+    RecoverError, Recovered, Refusal, RoleName, Status, Time, Violation,
 };
 use quorate_log::{DirectoryId, Identity};
 
 use crate::{PeerMessage, ProposeError, ReadError};
 
 mod actions;
+mod admin;
 mod birth;
+mod config;
 mod forward;
 mod io;
+mod peers;
 mod storage;
 mod waiters;
 
+use admin::Admin;
 use birth::Birth;
+pub use config::{DriverConfig, DriverCounters};
 use forward::{Asker, take_part};
 pub use io::{Input, Leadership, Output, StopCause, StorageJob};
+use peers::Peers;
 use storage::{Finished, Storage};
 use waiters::Waiters;
-
-/// What a driver needs to know at a start.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct DriverConfig {
-    /// The engine's settings.
-    pub engine: ValidConfig,
-    /// A fresh, unpredictable number for this start.
-    pub life: Incarnation,
-    /// The founders of the cluster, this node included.
-    pub founders: Vec<NodeId>,
-    /// Proposals that may wait for their outcome, at most. Beyond it
-    /// [`Driver::accepts_proposals`] says no.
-    pub max_waiting_proposals: usize,
-    /// Reads that may wait, at most.
-    pub max_waiting_reads: usize,
-}
-
-impl DriverConfig {
-    /// A configuration with default limits.
-    #[must_use]
-    pub fn new(engine: ValidConfig, life: Incarnation, founders: Vec<NodeId>) -> Self {
-        let (max_waiting_proposals, max_waiting_reads) = (65_536, 65_536);
-        Self {
-            engine,
-            life,
-            founders,
-            max_waiting_proposals,
-            max_waiting_reads,
-        }
-    }
-}
-
-/// What a driver has counted since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DriverCounters {
-    /// Commands that this node has appended as a leader, its own users' and forwarded ones.
-    pub appended_commands: u64,
-    /// Storage jobs given out.
-    pub storage_jobs: u64,
-    /// Proposals passed on to a leader.
-    pub forwarded_commands: u64,
-}
 
 /// One node, without its threads. `W` waits for a proposal; `R` is a read.
 #[derive(Debug)]
@@ -82,6 +44,10 @@ pub struct Driver<W, R> {
     engine: Option<Engine>,
     storage: Storage,
     waiters: Waiters<W, R>,
+    admin: Admin,
+    peers: Peers,
+    /// What the engine asked for and cannot have; it is told before anything else.
+    declined: Vec<Event>,
     /// Proposals and reads of this turn, which become one batch each.
     proposals: Vec<(Bytes, W)>,
     reads: Vec<R>,
@@ -109,7 +75,7 @@ impl<W, R> Driver<W, R> {
     /// # Errors
     /// The recovered state cannot have been written by an engine.
     pub fn new(
-        mut config: DriverConfig,
+        config: DriverConfig,
         identity: Identity,
         recovered: Recovered,
         now: Time,
@@ -121,20 +87,22 @@ impl<W, R> Driver<W, R> {
                 last: recovered.last,
             });
         }
-        config.founders.sort_unstable();
-        config.founders.dedup();
         let Identity {
             node,
             directory,
             stage,
             cluster: _,
         } = identity;
-        let birth = Birth::new(node, directory, config.founders.clone(), stage, now);
+        let founders = config.founders.keys().copied().collect();
+        let birth = Birth::new(node, directory, founders, stage, now);
         let mut driver = Self {
             birth,
             engine: None,
             storage: Storage::default(),
             waiters: Waiters::new(),
+            admin: Admin::default(),
+            peers: Peers::new(config.founders.clone()),
+            declined: Vec::new(),
             proposals: Vec::new(),
             reads: Vec::new(),
             asker: None,
@@ -180,6 +148,7 @@ impl<W, R> Driver<W, R> {
         for input in inputs {
             self.take(input);
         }
+        self.leave_in_time();
         if self.is_stopped {
             self.fail_everything();
         } else {
@@ -201,7 +170,10 @@ impl<W, R> Driver<W, R> {
             Input::StorageFailed => self.step_or_stop(Event::StorageFailed),
             Input::Loaded { load, outcome } => self.step(Event::Loaded { load, outcome }),
             Input::Applied(index) => self.step(Event::Applied(index)),
-            Input::Shutdown => self.stop(StopCause::Shutdown),
+            Input::ChangeMembership { change, what } => self.on_change(change, what),
+            Input::TransferLeadership { transfer, target } => self.on_transfer(transfer, target),
+            Input::Shutdown => self.on_shutdown(),
+            Input::ApplyFailed => self.stop(StopCause::Shutdown),
         }
     }
 
@@ -264,20 +236,41 @@ impl<W, R> Driver<W, R> {
     }
 
     fn start_engine(&mut self) -> Result<Engine, RecoverError> {
-        let founders = Membership::new(self.config.founders.iter().copied(), []);
+        let founders = self.founding_membership();
         let recovered = std::mem::take(&mut self.recovered);
         let engine = self.config.engine.clone();
         Engine::recover(engine, self.config.life, founders, self.now, recovered)
     }
 
+    /// The membership before the first entry of the log. A node that is to be added has none:
+    /// that the founders are members is something it has to learn from the log.
+    fn founding_membership(&self) -> Membership {
+        let founders = &self.config.founders;
+        if !founders.contains_key(&self.config.engine.id) {
+            return Membership::default();
+        }
+        let known = founders.iter().filter(|(_, address)| !address.is_empty());
+        known.fold(
+            Membership::new(founders.keys().copied(), []),
+            |founders, (&node, address)| founders.with_address(node, address.clone()),
+        )
+    }
+
     /// Lets the engine take an event and carries out what it answers. Before the birth there is
     /// no engine, and nothing happens: the node neither votes nor counts.
     fn step(&mut self, event: Event) {
-        let Some(engine) = &mut self.engine else {
-            return;
-        };
-        for action in engine.step(event) {
-            self.perform(action);
+        let mut next = Some(event);
+        while let Some(event) = next {
+            let Some(engine) = &mut self.engine else {
+                return;
+            };
+            for action in engine.step(event) {
+                // A driver that stopped must not go on, in the middle of a step either.
+                if !self.is_stopped {
+                    self.perform(action);
+                }
+            }
+            next = self.declined.pop();
         }
     }
 
@@ -398,7 +391,9 @@ impl<W, R> Driver<W, R> {
             .waiters
             .oldest_read()
             .map_or(Time::NEVER, |(_, since)| since.after(self.read_patience()));
-        engine.min(forward).min(read).min(self.birth.notice_at())
+        let admin = self.admin.leaving_by();
+        let birth = self.birth.notice_at();
+        engine.min(forward).min(read).min(birth).min(admin)
     }
 
     /// Whether the shell should take proposals from its users. When it does not, they wait where

@@ -17,6 +17,7 @@
 //! | `quorate::node` | info | leadership | `node`, `role`, `term`, `leader`, `ready` |
 //! | | warn | this node no longer leads | `node`, `term`, `cause` |
 //! | | info | the cluster is born | `node` |
+//! | | warn | this node was removed from its cluster | `node`, `index` |
 //! | | error | this directory is empty, the cluster is not | `node`, `directory`, `by`, `known` |
 //! | | error | a founder's directory was replaced | `node`, `founder` |
 //! | | info, error | the node stops | `node`, `reason` |
@@ -40,8 +41,8 @@ pub mod wire;
 
 pub use bytes::Bytes;
 pub use quorate_core::{
-    Config, ConfigError, Counters, EntryId, LogIndex, NodeId, PeerStatus, RoleName, Status, Term,
-    Violation,
+    Change, ChangeRefusal, Config, ConfigError, Counters, EntryId, LogIndex, Membership, NodeId,
+    PeerStatus, RoleName, Status, Term, TransferRefusal, Violation,
 };
 pub use quorate_log::{FsDisk, LogOptions, MemDisk};
 
@@ -49,7 +50,7 @@ pub use cluster_id::cluster_id;
 pub use driver::{
     Driver, DriverConfig, DriverCounters, Input, Leadership, Output, StopCause, StorageJob,
 };
-pub use error::{ProposeError, ReadError};
+pub use error::{ChangeError, ProposeError, ReadError, TransferError};
 #[cfg(feature = "runtime")]
 pub use node::{Node, NodeConfig, NodeStatus, StartError, StopReason};
 pub use peer::{ForwardOutcome, PeerMessage};

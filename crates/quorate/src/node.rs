@@ -15,20 +15,26 @@ use crate::driver::{DriverCounters, Leadership, StopCause};
 use crate::transport::Transport;
 use crate::{ProposeError, ReadError, StateMachine};
 
+mod admin;
 mod apply;
 mod clock;
 mod config;
+mod desk;
 mod shell;
 mod start;
 mod storage;
 
 pub use config::{NodeConfig, StartError};
+use desk::AdminAsk;
 use shell::Ask;
 
 /// A handle to a running node. Clones share the node; when the last one is dropped, the node
 /// stops. Its methods work from any runtime, or from none.
 pub struct Node<S: StateMachine> {
     asks: mpsc::Sender<Ask<S>>,
+    /// Not behind the proposals: they wait while the node has too much to do, and that may be
+    /// why an operator wants something.
+    admin: mpsc::Sender<AdminAsk>,
     shared: Arc<Shared>,
 }
 
@@ -36,6 +42,7 @@ impl<S: StateMachine> Clone for Node<S> {
     fn clone(&self) -> Self {
         Self {
             asks: self.asks.clone(),
+            admin: self.admin.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
@@ -60,6 +67,16 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(leadership: Leadership, storage: Arc<storage::Counters>) -> Self {
+        Self {
+            leadership: watch::Sender::new(leadership),
+            stopped: watch::Sender::new(None),
+            shutdown: watch::Sender::new(false),
+            status: Mutex::default(),
+            storage,
+        }
+    }
+
     fn publish(&self, status: NodeStatus) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
@@ -95,6 +112,12 @@ pub enum StopReason {
     /// The engine found a fact that contradicts the protocol.
     #[error("the protocol was violated: {0}")]
     Violation(Violation),
+    /// The engine asked for something that this version cannot do: a defect.
+    #[error("this version cannot {action}")]
+    Unsupported {
+        /// What it was asked to do.
+        action: &'static str,
+    },
     /// The state machine panicked.
     #[error("the state machine panicked at {index}")]
     ApplyPanicked {
@@ -126,6 +149,7 @@ impl From<StopCause> for StopReason {
                 reason: violation.to_string(),
             },
             StopCause::Violation(violation) => Self::Violation(violation),
+            StopCause::Unsupported { action } => Self::Unsupported { action },
         }
     }
 }
@@ -133,7 +157,8 @@ impl From<StopCause> for StopReason {
 impl<S: StateMachine> Node<S> {
     /// Starts a node and returns once it takes part, or waits for its cluster's birth.
     ///
-    /// `disk` holds the node's log and must be its own; `transport` reaches the other founders.
+    /// `disk` holds the node's log and must be its own; `transport` reaches the other nodes. A
+    /// node that is not among the founders waits until it is added ([`Node::add_peer`]).
     ///
     /// # Errors
     /// See [`StartError`]. Nothing is left running.
@@ -231,8 +256,10 @@ impl<S: StateMachine> Node<S> {
             .unwrap_or(StopReason::Requested)
     }
 
-    /// Stops the node. Everything under way is told so; the log is closed cleanly. Returns in
-    /// bounded time even if the disk or the state machine hangs. A second call does nothing.
+    /// Stops the node. A leader hands over first, if it can within an election timeout
+    /// ([`NodeConfig::hand_over`]). Everything under way is told so; the log is closed cleanly.
+    /// Returns in bounded time even if the disk or the state machine hangs. A second call does
+    /// nothing.
     pub async fn shutdown(&self) {
         self.shared.shutdown.send_replace(true);
         self.stopped().await;

@@ -5,6 +5,7 @@
 mod accept;
 mod backoff;
 mod dial;
+mod guests;
 mod handshake;
 mod hub;
 mod link;
@@ -36,7 +37,9 @@ pub trait Transport: Send + 'static {
     fn start(&mut self, local: Local, inbox: Inbox) -> Result<(), TransportError>;
 
     /// Replaces the peers and their addresses, for a change of membership or a peer that moved
-    /// (scenarios H13, H14). A peer whose address is the same keeps its connection.
+    /// (scenarios H13, H14). A peer whose address is the same keeps its connection; one that is
+    /// let go of gets what was sent to it before, or the attempt fails: it may be the word that
+    /// it was removed.
     fn set_peers(&mut self, peers: BTreeMap<NodeId, String>);
 
     /// Sends a message, or drops it: when the peer is unknown or unreachable, or reads more
@@ -60,6 +63,9 @@ pub struct Local {
     pub incarnation: Incarnation,
     /// Its data directory.
     pub directory: DirectoryId,
+    /// Where the node can be reached, for peers that do not know it yet; empty if that is not
+    /// known.
+    pub address: String,
     /// The other members and their addresses. The node itself may be among them and is ignored.
     pub peers: BTreeMap<NodeId, String>,
     /// The longest frame to send or accept, in bytes. To be the same on every node, and above
@@ -78,6 +84,7 @@ impl Local {
             to,
             incarnation: self.incarnation,
             directory: self.directory,
+            address: self.address.clone(),
         }
     }
 }

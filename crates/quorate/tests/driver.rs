@@ -1,6 +1,7 @@
 //! The driver, three at a time, without threads: forwarding, batching, back-pressure, stalls and
 //! the birth of a cluster.
 
+mod membership;
 mod world;
 
 use std::time::Duration;
@@ -362,7 +363,7 @@ fn a_forward_that_gets_lost_is_answered_in_bounded_time() {
 /// Scenarios H09, E14
 #[test]
 fn everybody_is_answered_once_when_a_node_stops() {
-    let mut world = World::new();
+    let mut world = World::with(|_, driver| driver.hand_over = false);
     let leader = world.elect();
     world.isolate(leader);
     for waiter in 0..10 {

@@ -1,6 +1,7 @@
 //! A cluster of real nodes in one process: what users see of it. What the protocol does is
 //! tested in `quorate-core` and in the simulator.
 
+mod joining;
 mod support;
 
 use quorate::{ProposeError, ReadError, StopReason};

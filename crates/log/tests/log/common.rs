@@ -1,7 +1,9 @@
 //! What the tests share: a reference log to compare with, and short ways to build things.
 
 use bytes::Bytes;
-use quorate_core::{Entries, Entry, EntryId, HardState, LogIndex, NodeId, Payload, Term};
+use quorate_core::{
+    Entries, Entry, EntryId, HardState, LogIndex, Membership, NodeId, Payload, Term,
+};
 use quorate_log::{
     ClusterId, DirectoryId, FreshIds, Log, LogOptions, MemDisk, OpenError, Opened, Owner,
     ReadOutcome, Write,
@@ -56,6 +58,21 @@ pub(crate) fn noop(at: u64, term: u64) -> Entry {
         index: index(at),
         term: Term::new(term),
         payload: Payload::Noop,
+    }
+}
+
+/// A membership of these voters, the first of them with this address.
+pub(crate) fn members(voters: &[u64], address: &str) -> Membership {
+    let mut voters = voters.iter().filter_map(|&id| NodeId::new(id)).peekable();
+    let first = *voters.peek().unwrap();
+    Membership::new(voters, []).with_address(first, address)
+}
+
+pub(crate) fn membership(at: u64, term: u64, membership: &Membership) -> Entry {
+    Entry {
+        index: index(at),
+        term: Term::new(term),
+        payload: Payload::Membership(membership.encode()),
     }
 }
 
@@ -132,7 +149,21 @@ impl Model {
             assert_eq!(entries.len(), 1, "exactly the one entry was asked for");
             model.entries.push(entries[0].clone());
         }
+        assert_eq!(
+            recovered.memberships,
+            model.memberships(),
+            "the memberships are those of the entries that live"
+        );
         model
+    }
+
+    /// The memberships among the entries.
+    pub(crate) fn memberships(&self) -> Vec<(LogIndex, Membership)> {
+        let of = |entry: &Entry| match &entry.payload {
+            Payload::Membership(bytes) => Some((entry.index, Membership::decode(bytes).unwrap())),
+            Payload::Noop | Payload::Command(_) => None,
+        };
+        self.entries.iter().filter_map(of).collect()
     }
 
     pub(crate) fn last(&self) -> EntryId {
@@ -167,14 +198,17 @@ pub(crate) fn furnished() -> (MemDisk, Model) {
         vec![append([
             entry(2, 1, "two"),
             entry(3, 1, vec![7; 700]),
-            entry(4, 1, ""),
+            membership(4, 1, &members(&[1, 2], "replaced")),
         ])],
         vec![append([entry(5, 1, zeros.clone())])],
         vec![term(2), append([noop(4, 2), entry(5, 2, vec![9; 300])])],
         vec![append([entry(6, 2, vec![3; 2000])])],
-        vec![append([entry(7, 2, "seven"), entry(8, 2, zeros)])],
+        vec![append([
+            membership(7, 2, &members(&[1, 2, 3], "a:7000")),
+            entry(8, 2, zeros),
+        ])],
         vec![append([entry(9, 2, vec![5; 6000])])],
-        vec![append([entry(10, 2, "ten")])],
+        vec![append([membership(10, 2, &members(&[1], "replaced too"))])],
         vec![
             term(3),
             append([noop(9, 3)]),

@@ -2,7 +2,7 @@
 //! seed is one history; a failure names its seed.
 
 use fastrand::Rng;
-use quorate_core::{Entry, EntryId, LogIndex, Payload, Term};
+use quorate_core::{Entry, EntryId, LogIndex, Membership, Payload, Term};
 use quorate_log::{AfterFailedSync, Crash, Log, MemDisk, ReadOutcome, Write};
 
 use crate::common::*;
@@ -109,7 +109,8 @@ impl History {
     fn payload(&mut self) -> Payload {
         let length = match self.rng.u8(..10) {
             0 => return Payload::Noop,
-            1..6 => self.rng.usize(0..200),
+            1 => return Payload::Membership(self.membership().encode()),
+            2..6 => self.rng.usize(0..200),
             6..9 => self.rng.usize(200..2500),
             _ => self.rng.usize(2500..9000),
         };
@@ -119,6 +120,14 @@ impl History {
             self.rng.u8(..)
         };
         Payload::Command(vec![fill; length].into())
+    }
+
+    /// Now and then with an address of zeros, which has to be masked.
+    fn membership(&mut self) -> Membership {
+        let voters: Vec<u64> = (1..=self.rng.u64(1..6)).collect();
+        let letter = if self.rng.bool() { "\0" } else { "a" };
+        let longest = Membership::MAX_ADDRESS_BYTES;
+        members(&voters, &letter.repeat(self.rng.usize(0..=longest)))
     }
 
     fn perform(&mut self) {

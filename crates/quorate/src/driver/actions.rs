@@ -1,6 +1,8 @@
 //! What the driver makes of each of the engine's actions, and how waiters are told.
 
-use quorate_core::{Action, Engine, Entries, Message, Refusal, Request, RoleName};
+use quorate_core::{
+    Action, Engine, Entries, Event, LogIndex, Membership, Message, Refusal, Request, RoleName,
+};
 use quorate_log::Write;
 use tracing::warn;
 
@@ -52,8 +54,48 @@ impl<W, R> Driver<W, R> {
                     ready,
                 });
             }
+            Action::MembershipAppended { change, entry } => self.on_change_appended(change, entry),
+            Action::MembershipChanged { index, membership } => {
+                self.on_membership_changed(index, membership);
+            }
+            Action::Removed { index } => self.log_removal(index),
+            Action::HandedOver { transfer, target } => self.on_handed_over(transfer, target),
+            // State machines cannot be captured yet, so none of these can be had: neither our
+            // own, nor a leader's, which would have to be sent by somebody who can. A node that
+            // lacks what was purged waits for one that knows how.
+            Action::SnapshotDue => self.declined.push(Event::SnapshotFailed),
+            Action::ReceiveSnapshot { from: _, snapshot } => {
+                let last = snapshot.last;
+                self.declined.push(Event::SnapshotLost { last });
+            }
+            // These rest on a snapshot that was received or taken, and there is none.
+            Action::InstallSnapshot { .. } => self.refuse_action("install a snapshot"),
+            Action::RestoreSnapshot { .. } => self.refuse_action("restore a snapshot"),
+            Action::PurgeLog { .. } => self.refuse_action("purge the log"),
+            Action::DropSnapshot { .. } => self.refuse_action("drop a snapshot"),
             Action::Fatal(violation) => self.stop(StopCause::Violation(violation)),
         }
+    }
+
+    fn refuse_action(&mut self, action: &'static str) {
+        self.stop(StopCause::Unsupported { action });
+    }
+
+    /// New members are dialled at once: whoever adds them waits for them (scenario H14).
+    fn on_membership_changed(&mut self, index: LogIndex, membership: Membership) {
+        let peers = self.peers.follow((index, membership), self.handed);
+        self.outputs.push(Output::Peers(peers));
+    }
+
+    fn log_removal(&self, index: LogIndex) {
+        warn!(
+            target: "quorate::node",
+            node = self.config.engine.id.get(),
+            index = index.get(),
+            "this node was removed from its cluster. It does not vote or campaign any more. Stop \
+             it; its data directory is not needed. To bring the machine back, add it under a \
+             number that was never used, with an empty directory",
+        );
     }
 
     pub(super) fn send_raft(&mut self, message: Message) {
@@ -67,7 +109,11 @@ impl<W, R> Driver<W, R> {
         let (waiters, replaced) = self.waiters.decide(&entries);
         self.fail_proposals(replaced, &ProposeError::Replaced);
         self.handed = entries.last().map_or(self.handed, |last| last.index);
+        self.decide_changes(&entries);
         self.outputs.push(Output::Apply { entries, waiters });
+        if let Some(peers) = self.peers.settle(self.handed) {
+            self.outputs.push(Output::Peers(peers));
+        }
     }
 
     fn on_refused(&mut self, request: Request, reason: Refusal) {
@@ -82,6 +128,8 @@ impl<W, R> Driver<W, R> {
                     self.fail_read(read, ReadError::from(reason));
                 }
             }
+            Request::Change(change) => self.on_change_refused(change, reason),
+            Request::Transfer(transfer) => self.on_transfer_refused(transfer, reason),
         }
     }
 
@@ -98,6 +146,7 @@ impl<W, R> Driver<W, R> {
         if !same_leader {
             let waiters = self.waiters.drain_proposals();
             self.fail_proposals(waiters, &ProposeError::Unknown);
+            self.forsake_changes();
         }
     }
 
@@ -110,6 +159,8 @@ impl<W, R> Driver<W, R> {
             "no majority answered"
         } else if now.storage_stalls > self.engine_counters.storage_stalls {
             "its own disk does not answer"
+        } else if now.transfers > self.engine_counters.transfers {
+            "leadership was handed over"
         } else {
             "another node has a newer term"
         };
@@ -156,6 +207,7 @@ impl<W, R> Driver<W, R> {
         for read in reads {
             self.fail_read(read, ReadError::Stopped);
         }
+        self.fail_admin();
     }
 
     pub(super) fn fail_proposals(&mut self, waiters: Vec<W>, error: &ProposeError) {

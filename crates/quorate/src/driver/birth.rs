@@ -62,12 +62,14 @@ impl Birth {
         }
     }
 
-    pub(super) const fn is_born(&self) -> bool {
-        matches!(self.stage, BirthStage::Born(_))
+    /// Whether the node has nothing to wait for. One that is no founder never had: what it is to
+    /// be a member of, it learns when it is added.
+    pub(super) fn is_born(&self) -> bool {
+        matches!(self.stage, BirthStage::Born(_)) || !self.founders.contains(&self.node)
     }
 
     /// When the others are next to be told; never once born.
-    pub(super) const fn notice_at(&self) -> Time {
+    pub(super) fn notice_at(&self) -> Time {
         if self.is_born() {
             Time::NEVER
         } else {

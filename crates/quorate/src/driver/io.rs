@@ -1,13 +1,16 @@
 //! What goes into a driver and what comes out. Both enums are closed, like the engine's: a new
 //! effect is meant to break every shell at compile time.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use quorate_core::{
-    Entries, EntryId, LoadId, LoadOutcome, LogIndex, NodeId, RoleName, Term, Violation,
+    Change, ChangeId, Entries, EntryId, LoadId, LoadOutcome, LogIndex, NodeId, RoleName, Term,
+    TransferId, Violation,
 };
 use quorate_log::{BirthStage, Write};
 
-use crate::{PeerMessage, ProposeError, ReadError};
+use crate::{ChangeError, PeerMessage, ProposeError, ReadError, TransferError};
 
 /// Something that happened. `W` waits for a proposal, `R` is a read; the driver never looks
 /// inside either.
@@ -42,8 +45,27 @@ pub enum Input<W, R> {
     },
     /// The state machine has applied everything up to here.
     Applied(LogIndex),
-    /// The node is to stop. Everything that waits is told so.
+    /// An operator wants the membership changed. Answered by one [`Output::Changed`].
+    ChangeMembership {
+        /// The shell's name for it; never used again.
+        change: ChangeId,
+        /// What to change.
+        what: Change,
+    },
+    /// An operator wants another node to lead. Answered by one [`Output::Transferred`].
+    TransferLeadership {
+        /// The shell's name for it; never used again, and not the largest number.
+        transfer: TransferId,
+        /// Who should lead; `None` for whoever is best prepared.
+        target: Option<NodeId>,
+    },
+    /// The node is to stop. A leader may hand over first, as [`DriverConfig::hand_over`] says.
+    /// Everything that waits is told so.
+    ///
+    /// [`DriverConfig::hand_over`]: crate::DriverConfig::hand_over
     Shutdown,
+    /// The state machine failed. The node stops at once.
+    ApplyFailed,
 }
 
 /// Something to do. Outputs are in causal order; performing them in order, without waiting, is
@@ -94,6 +116,24 @@ pub enum Output<W, R> {
         /// Why.
         error: ReadError,
     },
+    /// What became of a change of the membership: where it stands, committed, or why it is not
+    /// known to.
+    Changed {
+        /// Which change.
+        change: ChangeId,
+        /// What became of it.
+        outcome: Result<EntryId, ChangeError>,
+    },
+    /// What became of a transfer: who campaigns now, or why nobody does.
+    Transferred {
+        /// Which transfer.
+        transfer: TransferId,
+        /// What became of it.
+        outcome: Result<NodeId, TransferError>,
+    },
+    /// Reach these nodes at these addresses from now on, and let go of all others, but not
+    /// before what was sent to them has left. This node may be among them.
+    Peers(BTreeMap<NodeId, String>),
     /// Role, term or leader changed, or the leader became ready.
     Leadership(Leadership),
     /// The node has stopped for good. Nothing may be written any more.
@@ -116,6 +156,11 @@ pub enum StopCause {
     Shutdown,
     /// The engine found that it cannot go on.
     Violation(Violation),
+    /// The engine asked for what this host cannot do.
+    Unsupported {
+        /// What.
+        action: &'static str,
+    },
 }
 
 /// Who leads, as far as this node knows.

@@ -65,7 +65,8 @@ fn apply<S: StateMachine>(
     for entry in entries.iter() {
         let waiter = waiters.next_if(|(index, _)| *index == entry.index);
         match &entry.payload {
-            Payload::Noop => {}
+            // Neither is the state machine's: the engine and the transport follow memberships.
+            Payload::Noop | Payload::Membership(_) => {}
             Payload::Command(command) => {
                 let response = apply_one(machine, entry, command.clone())?;
                 if let Some((_, waiter)) = waiter {

@@ -14,10 +14,15 @@ use crate::transport::TransportError;
 pub struct NodeConfig {
     /// The cluster's name. Clusters of other names or founders are refused.
     pub cluster: String,
-    /// The founders of the cluster and the addresses of their peer ports, this node included.
-    /// Name and numbers must be the same on every founder and stay so; addresses may change from
-    /// start to start.
+    /// The founders of the cluster and the addresses of their peer ports. Name and numbers must
+    /// be the same on every node and stay so, whoever has joined or left since. Addresses may
+    /// change from start to start as long as the membership was never changed; from then on they
+    /// are part of it.
     pub founders: BTreeMap<NodeId, String>,
+    /// Where the others can reach this node. It is told to nodes that do not know it yet.
+    pub address: String,
+    /// Whether a leader that is shut down lets another take over first. Default on.
+    pub hand_over: bool,
     /// The engine's knobs. Its seed is replaced by a fresh one at every start.
     pub engine: Config,
     /// Settings of the log on disk.
@@ -27,10 +32,13 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// Default settings for node `id` of the cluster with this name and these founders.
+    /// Default settings for node `id` of the cluster with this name and these founders. A node
+    /// that is to be added later sets its `address` as well.
     #[must_use]
     pub fn new(id: NodeId, cluster: &str, founders: BTreeMap<NodeId, String>) -> Self {
         Self {
+            address: founders.get(&id).cloned().unwrap_or_default(),
+            hand_over: true,
             cluster: cluster.to_owned(),
             founders,
             engine: Config::new(id, 0),
@@ -47,11 +55,11 @@ pub enum StartError {
     /// The settings contradict themselves. Change them.
     #[error("the configuration is not valid")]
     Config(#[from] ConfigError),
-    /// The node is not among the founders. Change the settings.
-    #[error("node {id} is not among the founders of the cluster")]
-    NotAFounder {
-        /// The node.
-        id: NodeId,
+    /// There cannot be such a cluster. Change the settings.
+    #[error("the founders of the cluster cannot be these: {reason}")]
+    Founders {
+        /// Why not.
+        reason: &'static str,
     },
     /// One frame could not carry the largest append. Lower the limits.
     #[error("max_entry_bytes and max_append_bytes must be at most 63 MiB")]

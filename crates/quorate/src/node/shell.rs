@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use super::apply::{self, ReadTask, Waiter};
+use super::desk::{AdminAsk, Desk};
 use super::{NodeStatus, Shared, StopReason, clock, storage};
 use crate::StateMachine;
 use crate::driver::{Driver, Input, Output, StopCause};
@@ -59,6 +60,9 @@ pub(super) struct Shell<S: StateMachine, T> {
     pub(super) transport: T,
     pub(super) inbox: Receiver<Inbound>,
     pub(super) asks: Receiver<Ask<S>>,
+    pub(super) admin: Receiver<AdminAsk>,
+    /// Operators who wait for an answer.
+    pub(super) desk: Desk,
     pub(super) completions: UnboundedReceiver<Completion>,
     pub(super) storage: Sender<storage::Request>,
     pub(super) apply: Sender<apply::Request<S>>,
@@ -68,12 +72,15 @@ pub(super) struct Shell<S: StateMachine, T> {
     pub(super) waiting_reads: Arc<AtomicUsize>,
     /// The transport has not closed the inbox.
     pub(super) hears_peers: bool,
+    /// The driver was told to stop, and may take a while to hand over.
+    pub(super) is_leaving: bool,
 }
 
 /// Messages of one turn, by queue.
 struct Batch<S: StateMachine> {
     inbox: Vec<Inbound>,
     asks: Vec<Ask<S>>,
+    admin: Vec<AdminAsk>,
     completions: Vec<Completion>,
     is_shutdown: bool,
 }
@@ -85,13 +92,15 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
         let mut batch = Batch {
             inbox: Vec::new(),
             asks: Vec::new(),
+            admin: Vec::new(),
             completions: Vec::new(),
             is_shutdown: false,
         };
         while reason.is_none() {
             self.wait(&mut batch).await;
             let failure = batch.completions.iter().find_map(why_stopped);
-            let inputs = take_inputs(&mut batch);
+            self.is_leaving |= batch.is_shutdown;
+            let inputs = take_inputs(&mut batch, &mut self.desk);
             let outputs = self.driver.turn(clock::now(), inputs);
             for output in outputs {
                 if let Some(cause) = self.perform(output) {
@@ -107,6 +116,7 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
             StopReason::Requested => info!(target: "quorate::node", node, "the node stops"),
             StopReason::StorageFailed { .. }
             | StopReason::Violation(_)
+            | StopReason::Unsupported { .. }
             | StopReason::ApplyPanicked { .. }
             | StopReason::ThreadPanicked { .. }
             | StopReason::Undecodable { .. } => {
@@ -119,7 +129,9 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
     /// Waits until something happened or the driver wants to be called, then takes what there is.
     async fn wait(&mut self, batch: &mut Batch<S>) {
         let timeout = until(self.driver.next_timeout());
-        let takes_asks = self.driver.accepts_proposals()
+        // A node that hands over takes nothing more; what wakes it is that it is told to stop.
+        let takes_asks = !self.is_leaving
+            && self.driver.accepts_proposals()
             && self.driver.accepts_reads()
             && self.waiting_reads.load(Ordering::Relaxed) < MAX_WAITING_READS;
         tokio::select! {
@@ -136,7 +148,8 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
                 // Every handle is gone, and with them whoever could want anything.
                 batch.is_shutdown = taken == 0;
             }
-            changed = self.shutdown.wait_for(|is_wanted| *is_wanted) => {
+            Some(ask) = self.admin.recv(), if !self.is_leaving => batch.admin.push(ask),
+            changed = self.shutdown.wait_for(|is_wanted| *is_wanted), if !self.is_leaving => {
                 let _ = changed;
                 batch.is_shutdown = true;
             }
@@ -148,6 +161,7 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
         batch.is_shutdown |= is_abandoned || *self.shutdown.borrow();
         fill(&mut batch.completions, || self.completions.try_recv().ok());
         fill(&mut batch.inbox, || self.inbox.try_recv().ok());
+        fill(&mut batch.admin, || self.admin.try_recv().ok());
         if takes_asks {
             fill(&mut batch.asks, || self.asks.try_recv().ok());
         }
@@ -187,6 +201,9 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
                 let _ = waiter.send(Err(error));
             }
             Output::ReadFailed { read, error } => read(Err(error)),
+            Output::Changed { change, outcome } => self.desk.changed(change, outcome),
+            Output::Transferred { transfer, outcome } => self.desk.transferred(transfer, outcome),
+            Output::Peers(peers) => self.transport.set_peers(peers),
             Output::Leadership(leadership) => {
                 info!(
                     target: "quorate::node",
@@ -251,7 +268,8 @@ fn why_stopped(completion: &Completion) -> Option<StopReason> {
 /// first, then peers, then users.
 fn take_inputs<S: StateMachine>(
     batch: &mut Batch<S>,
-) -> impl Iterator<Item = Input<Waiter<S>, ReadTask<S>>> + '_ {
+    desk: &mut Desk,
+) -> impl Iterator<Item = Input<Waiter<S>, ReadTask<S>>> {
     let shutdown = batch.is_shutdown.then_some(Input::Shutdown);
     let completions = batch
         .completions
@@ -261,7 +279,7 @@ fn take_inputs<S: StateMachine>(
             Completion::StorageFailed(_) => Input::StorageFailed,
             Completion::Loaded { load, outcome } => Input::Loaded { load, outcome },
             Completion::Applied(index) => Input::Applied(index),
-            Completion::ApplyFailed(_) => Input::Shutdown,
+            Completion::ApplyFailed(_) => Input::ApplyFailed,
         });
     let inbox = batch
         .inbox
@@ -271,5 +289,10 @@ fn take_inputs<S: StateMachine>(
         Ask::Propose { command, waiter } => Input::Propose { command, waiter },
         Ask::Read(read) => Input::Read(read),
     });
-    completions.chain(inbox).chain(asks).chain(shutdown)
+    let admin = batch.admin.drain(..).map(|ask| desk.take(ask));
+    completions
+        .chain(inbox)
+        .chain(admin)
+        .chain(asks)
+        .chain(shutdown)
 }

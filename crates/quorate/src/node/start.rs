@@ -1,15 +1,16 @@
 //! Starting a node: opens the log, sets up its three threads and the queues between them. What
 //! the threads do is in `storage.rs`, `apply.rs` and `shell.rs`.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc as blocking;
-use std::sync::{Arc, Mutex};
 use std::thread;
 
-use quorate_core::{Incarnation, NodeId, Recovered, ValidConfig};
+use quorate_core::{Incarnation, Membership, Recovered, ValidConfig};
 use quorate_log::{Disk, FreshIds, Identity, Log, LogOptions, Opened, Owner};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
+use super::desk::Desk;
 use super::shell::{self, Completion, Shell};
 use super::{Node, NodeConfig, Shared, StartError, StopReason, apply, clock, storage};
 use crate::driver::{Driver, DriverConfig};
@@ -18,6 +19,9 @@ use crate::{StateMachine, cluster_id};
 
 /// Messages from peers that wait for the driver, at most.
 const INBOX_MESSAGES: usize = 4096;
+
+/// Requests of operators that wait for the driver, at most.
+const ADMIN_ASKS: usize = 16;
 
 /// The longest frame. The same on every node and in every version, whatever its limits are: when
 /// they are lowered, the log still holds entries from before, and a peer may need them
@@ -37,9 +41,7 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
     transport: T,
 ) -> Result<Node<S>, StartError> {
     let id = config.engine.id;
-    if !config.founders.contains_key(&id) {
-        return Err(StartError::NotAFounder { id });
-    }
+    check_founders(&config)?;
     let seed = clock::random().map_err(StartError::Random)?;
     let engine = engine_config(&config, seed)?;
     let (completion, completions) = mpsc::unbounded_channel();
@@ -66,14 +68,9 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         guard.disarm();
         let _ = apply_ended.send(());
     })?;
-    let shared = Arc::new(Shared {
-        leadership: watch::Sender::new(driver.leadership()),
-        stopped: watch::Sender::new(None),
-        shutdown: watch::Sender::new(false),
-        status: Mutex::default(),
-        storage: counters,
-    });
+    let shared = Arc::new(Shared::new(driver.leadership(), counters));
     let (asks, asked) = mpsc::channel(config.queue.max(1));
+    let (admin, admin_asked) = mpsc::channel(ADMIN_ASKS);
     let (inbox_sender, inbox) = Inbox::new(INBOX_MESSAGES);
     let shell = Shell {
         id,
@@ -81,6 +78,8 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         transport,
         inbox,
         asks: asked,
+        admin: admin_asked,
+        desk: Desk::default(),
         completions,
         storage,
         apply,
@@ -88,6 +87,7 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         shared: Arc::clone(&shared),
         waiting_reads,
         hears_peers: true,
+        is_leaving: false,
     };
     let (started, start) = oneshot::channel();
     let host = Host {
@@ -98,7 +98,11 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
     };
     spawn(format!("{id}-driver"), move || host.run(shell))?;
     start.await.map_err(|_| StartError::Stopped)??;
-    Ok(Node { asks, shared })
+    Ok(Node {
+        asks,
+        admin,
+        shared,
+    })
 }
 
 /// The storage thread, with the log open.
@@ -240,6 +244,22 @@ impl Host {
     }
 }
 
+/// The founders make up the first membership, which has to fit into an entry once it changes.
+fn check_founders(config: &NodeConfig) -> Result<(), StartError> {
+    let mut addresses = config.founders.values().chain([&config.address]);
+    let is_too_long = |address: &String| address.len() > Membership::MAX_ADDRESS_BYTES;
+    let reason = if config.founders.is_empty() {
+        "there are none"
+    } else if config.founders.len() > Membership::MAX_MEMBERS {
+        "there are too many"
+    } else if addresses.any(is_too_long) {
+        "an address is too long"
+    } else {
+        return Ok(());
+    };
+    Err(StartError::Founders { reason })
+}
+
 fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
     let spawned = thread::Builder::new().name(name).spawn(run);
     spawned.map(drop).map_err(StartError::Thread)
@@ -264,6 +284,7 @@ fn local(config: &NodeConfig, identity: &Identity, seed: u128) -> Local {
         node: identity.node,
         incarnation,
         directory: identity.directory,
+        address: config.address.clone(),
         peers: config.founders.clone(),
         max_frame_bytes: MAX_FRAME_BYTES,
     }
@@ -272,6 +293,9 @@ fn local(config: &NodeConfig, identity: &Identity, seed: u128) -> Local {
 /// The engine's settings, checked before anything is opened.
 fn engine_config(config: &NodeConfig, seed: u128) -> Result<ValidConfig, StartError> {
     let mut engine = config.engine.clone();
+    // State machines cannot be captured yet.
+    engine.snapshot_bytes = None;
+    engine.snapshot_entries = None;
     engine.seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or_default();
     let largest = engine.max_entry_bytes.max(engine.max_append_bytes);
     if largest.saturating_add(FRAME_ALLOWANCE_BYTES) > u64::from(MAX_FRAME_BYTES) {
@@ -287,8 +311,8 @@ fn driver<W, R>(
     identity: Identity,
     recovered: Recovered,
 ) -> Result<Driver<W, R>, StartError> {
-    let founders: Vec<NodeId> = config.founders.keys().copied().collect();
-    let driver_config = DriverConfig::new(engine, life, founders);
+    let mut driver_config = DriverConfig::new(engine, life, config.founders.clone());
+    driver_config.hand_over = config.hand_over;
     Ok(Driver::new(
         driver_config,
         identity,

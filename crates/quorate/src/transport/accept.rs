@@ -15,10 +15,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::guests::Guests;
 use super::link::{LinkError, SILENCE_LIMIT, show_life};
 use super::{Inbound, Inbox, Local, handshake};
 use crate::PeerMessage;
-use crate::wire::{Decoder, HandshakeError, decode};
+use crate::wire::{Decoder, HandshakeError, Hello, decode};
 
 /// Connections that may be in their handshake at a time. More wait in the system's backlog.
 const MAX_STRANGERS: usize = 64;
@@ -34,6 +35,7 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 pub(super) struct Acceptor {
     pub(super) local: Arc<Local>,
     pub(super) members: watch::Receiver<BTreeSet<NodeId>>,
+    pub(super) guests: Guests,
     pub(super) inbox: Inbox,
 }
 
@@ -82,8 +84,8 @@ impl Acceptor {
     fn welcome(&self, introduced: Introduced, known: &mut Known) {
         let address = introduced.address;
         match introduced.outcome {
-            // It may have been removed since it introduced itself.
-            Ok((peer, ..)) if !self.members.borrow().contains(&peer) => {}
+            // It may have been removed since it introduced itself: then it has to do that again.
+            Ok((peer, ..)) if !self.is_welcome(peer) => {}
             Ok((peer, stream, decoder)) => {
                 known.refusals.forget(address);
                 let reader = Reader {
@@ -101,6 +103,10 @@ impl Acceptor {
         }
     }
 
+    fn is_welcome(&self, peer: NodeId) -> bool {
+        self.members.borrow().contains(&peer) || self.guests.address(peer).is_some()
+    }
+
     /// Hears who dialled.
     fn introduce(
         &self,
@@ -108,9 +114,12 @@ impl Acceptor {
         address: SocketAddr,
     ) -> impl Future<Output = Introduced> + use<> {
         let (local, members) = (self.local.clone(), self.members.clone());
+        let guests = self.guests.clone();
         let handshake = async move {
             stream.set_nodelay(true)?;
-            let expected = |from| members.borrow().contains(&from);
+            let expected = |hello: &Hello| {
+                members.borrow().contains(&hello.from) || guests.welcome(hello.from, &hello.address)
+            };
             let (peer, decoder) = handshake::accept(&mut stream, &local, expected).await?;
             Ok((peer, stream, decoder))
         };
@@ -134,7 +143,7 @@ struct Known {
 }
 
 impl Known {
-    /// Closes the connections of everyone who is not a member any more.
+    /// Closes the connections of everyone who is not a member. Who is a guest comes back.
     fn retain(&mut self, members: &BTreeSet<NodeId>) {
         self.latest.retain(|peer, reader| {
             let stays = members.contains(peer);

@@ -35,6 +35,8 @@ pub(super) struct Dialler {
     /// Where to dial. Names are resolved anew at each attempt.
     pub(super) address: watch::Receiver<String>,
     pub(super) queue: Receiver,
+    /// Dialled once, because there is something to say to it, and not again for its own sake.
+    pub(super) is_guest: bool,
 }
 
 /// What was last written to the log about a peer: a line for each change, not for each attempt
@@ -76,6 +78,9 @@ impl Dialler {
                 return;
             }
             self.report(&mut reported, &address, &error);
+            if self.is_guest {
+                return;
+            }
             tokio::select! {
                 () = sleep(backoff.next_delay()) => {}
                 changed = self.address.changed() => match changed {
@@ -105,7 +110,8 @@ impl Dialler {
         tokio::select! {
             error = listen(reader) => error,
             Err(error) = write_queue(&mut self.queue, writer, &self.local, self.peer) => error,
-            _ = self.address.changed() => LinkError::Local,
+            // Whoever is let go of closes this too, but what is queued leaves first.
+            Ok(()) = self.address.changed() => LinkError::Local,
         }
     }
 

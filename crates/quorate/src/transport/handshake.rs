@@ -31,10 +31,10 @@ pub(super) async fn dial(
 pub(super) async fn accept(
     stream: &mut TcpStream,
     local: &Local,
-    expected: impl FnOnce(NodeId) -> bool,
+    expected: impl FnOnce(&Hello) -> bool,
 ) -> Result<(NodeId, Decoder), LinkError> {
     let (hello, decoder) = receive(stream, local).await?;
-    let verdict = hello.check(local.cluster, local.node, expected);
+    let verdict = hello.check(local.cluster, local.node, |_| expected(&hello));
     // The answer shows the dialler what does not fit, so that both ends log the same reason. Who
     // is merely not welcome must not take an answer for a welcome.
     if !matches!(verdict, Err(HandshakeError::UnexpectedSender { .. })) {

@@ -191,6 +191,7 @@ mod tests {
             node: node(id),
             incarnation: Incarnation::new(id),
             directory: DirectoryId(0),
+            address: String::new(),
             peers: BTreeMap::new(),
             max_frame_bytes: 1 << 20,
         };

@@ -127,6 +127,10 @@ fn cost_bytes(message: &PeerMessage) -> u64 {
             | Body::Vote { .. }
             | Body::VoteReply { .. }
             | Body::AppendReply { .. }
+            | Body::SnapshotOffer { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNow
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => 0,
         },

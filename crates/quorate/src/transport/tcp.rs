@@ -1,10 +1,12 @@
 //! The TCP transport: one listener, and one dialled connection to each peer. Each direction has
-//! a connection of its own, so that neither end has to decide which of two to keep.
+//! a connection of its own, so that neither end has to decide which of two to keep. Nodes that
+//! are no members are answered, too (`guests.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use quorate_core::NodeId;
 use tokio::sync::watch;
@@ -12,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::accept::Acceptor;
 use super::dial::Dialler;
+use super::guests::Guests;
 use super::queue::{self, queue};
 use super::{Inbox, Local, Transport, TransportError};
 use crate::PeerMessage;
@@ -27,6 +30,9 @@ pub struct Tcp {
     stage: Stage,
 }
 
+/// How long a peer that is let go of may take to read what was sent to it before.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 enum Stage {
     Bound(TcpListener),
@@ -39,17 +45,23 @@ enum Stage {
 struct Running {
     local: Arc<Local>,
     peers: BTreeMap<NodeId, Peer>,
+    guests: Guests,
+    /// The connections to guests who were to be told something.
+    visits: BTreeMap<NodeId, Peer>,
     members: watch::Sender<BTreeSet<NodeId>>,
     acceptor: AbortHandle,
 }
 
-/// Dropped, it stops its task.
 #[derive(Debug)]
 struct Peer {
     queue: queue::Sender,
     address: watch::Sender<String>,
-    dialler: AbortHandle,
+    dialler: Dialling,
 }
+
+/// The task that dials. Dropped, it stops.
+#[derive(Debug)]
+struct Dialling(AbortHandle);
 
 impl Tcp {
     /// Takes an address to listen at, `host:port`, at once: a port that is in use shows here.
@@ -91,15 +103,19 @@ impl Transport for Tcp {
         let addresses = local.peers.clone();
         let local = Arc::new(local);
         let (members, watched) = watch::channel(BTreeSet::new());
+        let guests = Guests::default();
         let acceptor = Acceptor {
             local: local.clone(),
             members: watched,
+            guests: guests.clone(),
             inbox,
         };
         let acceptor = tokio::spawn(acceptor.run(listener)).abort_handle();
         let mut running = Running {
             local,
             peers: BTreeMap::new(),
+            guests,
+            visits: BTreeMap::new(),
             members,
             acceptor,
         };
@@ -116,10 +132,13 @@ impl Transport for Tcp {
     }
 
     fn send(&mut self, to: NodeId, message: PeerMessage) {
-        if let Stage::Running(running) = &self.stage
-            && let Some(peer) = running.peers.get(&to)
-        {
-            peer.queue.push(message);
+        if let Stage::Running(running) = &mut self.stage {
+            match running.peers.get(&to) {
+                Some(peer) => {
+                    peer.queue.push(message);
+                }
+                None => running.send_to_guest(to, message),
+            }
         }
     }
 
@@ -134,7 +153,15 @@ impl Running {
         // Members first: a peer that is dialled for the first time may dial back at once.
         self.members
             .send_replace(addresses.keys().copied().collect());
-        self.peers.retain(|node, _| addresses.contains_key(node));
+        // Who was a guest may be a member by now, and who was a member a guest.
+        self.guests.forget();
+        self.visits.clear();
+        for (_, peer) in self
+            .peers
+            .extract_if(.., |node, _| !addresses.contains_key(node))
+        {
+            peer.let_go();
+        }
         for (node, address) in addresses {
             match self.peers.get(&node) {
                 Some(peer) => {
@@ -146,15 +173,26 @@ impl Running {
                 }
                 None => {
                     self.peers
-                        .insert(node, Peer::dial(self.local.clone(), node, address));
+                        .insert(node, Peer::dial(self.local.clone(), node, address, false));
                 }
             }
+        }
+    }
+
+    /// What comes before the guest is connected is dropped: it asks again.
+    fn send_to_guest(&mut self, to: NodeId, message: PeerMessage) {
+        self.visits.retain(|_, peer| !peer.dialler.0.is_finished());
+        if let Some(peer) = self.visits.get(&to) {
+            peer.queue.push(message);
+        } else if let Some(address) = self.guests.address(to) {
+            let peer = Peer::dial(self.local.clone(), to, address, true);
+            self.visits.insert(to, peer);
         }
     }
 }
 
 impl Peer {
-    fn dial(local: Arc<Local>, peer: NodeId, address: String) -> Self {
+    fn dial(local: Arc<Local>, peer: NodeId, address: String, is_guest: bool) -> Self {
         let (sender, receiver) = queue();
         let (address, watched) = watch::channel(address);
         let dialler = Dialler {
@@ -162,13 +200,27 @@ impl Peer {
             peer,
             address: watched,
             queue: receiver,
+            is_guest,
         };
         let dialler = tokio::spawn(dialler.run()).abort_handle();
         Self {
             queue: sender,
             address,
-            dialler,
+            dialler: Dialling(dialler),
         }
+    }
+
+    /// Dials no more, and closes the connection when what is queued has left, or in bounded time.
+    fn let_go(self) {
+        let Self {
+            queue: _,
+            address: _,
+            dialler,
+        } = self;
+        tokio::spawn(async move {
+            tokio::time::sleep(FAREWELL).await;
+            drop(dialler);
+        });
     }
 }
 
@@ -178,8 +230,8 @@ impl Drop for Running {
     }
 }
 
-impl Drop for Peer {
+impl Drop for Dialling {
     fn drop(&mut self) {
-        self.dialler.abort();
+        self.0.abort();
     }
 }

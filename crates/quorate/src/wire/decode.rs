@@ -4,19 +4,26 @@
 use bytes::Bytes;
 use prost::Message as _;
 use quorate_core::{
-    AppendOutcome, Body, Entries, Entry, EntryId, Incarnation, LogIndex, Message, NodeId, Payload,
-    ReadId, Refusal, Round, Term,
+    AppendOutcome, Body, Entries, Entry, EntryId, Incarnation, LogIndex, Membership, Message,
+    NodeId, Payload, ReadId, Refusal, Round, SnapshotMeta, SnapshotOutcome, Term,
 };
 use quorate_log::{BirthStage, DirectoryId, Founding};
 
 use super::WireError;
 use super::frame::{MAX_COMMANDS, open};
-use super::header::{self, Header, KIND_BITS, KIND_COMMAND, KIND_NOOP, Kind, RaftBody};
+use super::header::{
+    self, Header, KIND_BITS, KIND_COMMAND, KIND_MEMBERSHIP, KIND_NOOP, Kind, RaftBody,
+};
 use crate::{ForwardOutcome, PeerMessage};
 
 /// A payload up to this size is copied out of the frame: a small command that stays in memory
 /// must not keep the whole buffer alive into which it was read.
 const COPIED_UP_TO_BYTES: usize = 1024;
+
+/// An encoded membership is never longer: a version, and per member its number, its role and an
+/// address with its length.
+const MAX_MEMBERSHIP_BYTES: usize =
+    1 + Membership::MAX_MEMBERS * (8 + 1 + 2 + Membership::MAX_ADDRESS_BYTES);
 
 /// The message in a complete frame, as [`Decoder::next_frame`](super::Decoder::next_frame) cuts
 /// it out. Large payloads are slices of the frame. `None` for a sign of life and for a kind of
@@ -117,12 +124,28 @@ fn engine_body(body: RaftBody, payload: Bytes) -> Result<Body, Problem> {
             entries: entries(&append, payload)?,
             commit: LogIndex::new(append.commit),
             round: Round::new(append.round),
+            last: last_of_log(&append)?,
         },
         RaftBody::AppendReply(reply) => Body::AppendReply {
             asked: Term::new(reply.asked),
             round: Round::new(reply.round),
             outcome: append_outcome(reply.outcome.ok_or(Problem::Unknown)?),
             suspect: reply.suspect,
+        },
+        RaftBody::SnapshotOffer(offer) => Body::SnapshotOffer {
+            snapshot: snapshot(&offer.snapshot.unwrap_or_default())?,
+            round: Round::new(offer.round),
+        },
+        RaftBody::SnapshotReply(reply) => Body::SnapshotReply {
+            asked: Term::new(reply.asked),
+            round: Round::new(reply.round),
+            last: entry_id(reply.last),
+            outcome: snapshot_outcome(reply.outcome.ok_or(Problem::Unknown)?),
+            suspect: reply.suspect,
+        },
+        RaftBody::TimeoutNow(()) => Body::TimeoutNow,
+        RaftBody::Removed(notice) => Body::Removed {
+            index: LogIndex::new(notice.index),
         },
         RaftBody::ReadIndex(ask) => Body::ReadIndex {
             read: ReadId::new(ask.read),
@@ -156,6 +179,11 @@ fn entries(append: &header::Append, payload: Bytes) -> Result<Entries, WireError
         let payload = match (shape & ((1 << KIND_BITS) - 1), shape >> KIND_BITS) {
             (KIND_NOOP, 0) => Payload::Noop,
             (KIND_COMMAND, length) => Payload::Command(payloads.next(length)?),
+            (KIND_MEMBERSHIP, length) => {
+                let bytes = payloads.next(length)?;
+                membership(&bytes)?;
+                Payload::Membership(bytes)
+            }
             // A version that knows further kinds of entry agrees on them in the handshake.
             _ => return Err(malformed("unknown kind of entry")),
         };
@@ -237,6 +265,56 @@ impl Payloads {
     }
 }
 
+/// The leader's log reaches at least as far as what it sends. A follower that may have lost
+/// entries believes this number, so none is made up for a missing one.
+fn last_of_log(append: &header::Append) -> Result<LogIndex, WireError> {
+    let prev = entry_id(append.prev).index;
+    if prev.plus(append.shapes.len() as u64).get() > append.last {
+        return Err(malformed("the entries reach beyond the log"));
+    }
+    Ok(LogIndex::new(append.last))
+}
+
+fn snapshot(meta: &header::SnapshotMeta) -> Result<SnapshotMeta, WireError> {
+    let last = entry_id(meta.last);
+    let membership_index = LogIndex::new(meta.membership_index);
+    // The largest index stays free, as for entries.
+    let is_entry =
+        last.index != LogIndex::NONE && last.index.next() != last.index && last.term != Term::ZERO;
+    if !is_entry || membership_index > last.index {
+        return Err(malformed("a snapshot of no entry"));
+    }
+    Ok(SnapshotMeta {
+        last,
+        membership: membership(&meta.membership)?,
+        membership_index,
+        length: meta.length,
+        checksum: meta.checksum,
+    })
+}
+
+/// Only bytes that an encoder wrote: every node has to see the same membership in them, and
+/// writes them on as they are.
+fn membership(bytes: &[u8]) -> Result<Membership, WireError> {
+    const NONSENSE: WireError = malformed("a membership that makes no sense");
+    if bytes.len() > MAX_MEMBERSHIP_BYTES {
+        return Err(NONSENSE);
+    }
+    let membership = Membership::decode(bytes).map_err(|_| NONSENSE)?;
+    if membership.encode() != bytes {
+        return Err(NONSENSE);
+    }
+    Ok(membership)
+}
+
+const fn snapshot_outcome(outcome: header::SnapshotOutcome) -> SnapshotOutcome {
+    match outcome {
+        header::SnapshotOutcome::Receiving(bytes) => SnapshotOutcome::Receiving { bytes },
+        header::SnapshotOutcome::Installed(()) => SnapshotOutcome::Installed,
+        header::SnapshotOutcome::Lost(()) => SnapshotOutcome::Lost,
+    }
+}
+
 fn append_outcome(outcome: header::AppendOutcome) -> AppendOutcome {
     match outcome {
         header::AppendOutcome::Matched(index) => AppendOutcome::Matched(LogIndex::new(index)),
@@ -257,6 +335,8 @@ fn forward_outcome(outcome: header::ForwardOutcome) -> ForwardOutcome {
         Wire::Overloaded(()) => Refusal::Overloaded,
         Wire::TooLarge(limit_bytes) => Refusal::TooLarge { limit_bytes },
         Wire::TimedOut(()) => Refusal::TimedOut,
+        Wire::HandingOver(()) => Refusal::HandingOver,
+        Wire::NoRoom(()) => Refusal::NoRoom,
     })
 }
 

@@ -1,11 +1,15 @@
 //! From messages to headers. Payload bytes never pass through here: `encoded.rs` hands them on
 //! as they are.
 
-use quorate_core::{AppendOutcome, Body, Entry, EntryId, LogIndex, Message, Payload, Refusal};
-use quorate_core::{Entries, Round};
+use quorate_core::{
+    AppendOutcome, Body, Entries, Entry, EntryId, LogIndex, Message, Payload, Refusal, Round,
+    SnapshotMeta, SnapshotOutcome,
+};
 use quorate_log::{BirthStage, Founding};
 
-use super::header::{self, Header, KIND_BITS, KIND_COMMAND, KIND_NOOP, Kind, RaftBody};
+use super::header::{
+    self, Header, KIND_BITS, KIND_COMMAND, KIND_MEMBERSHIP, KIND_NOOP, Kind, RaftBody,
+};
 use crate::{ForwardOutcome, PeerMessage};
 
 /// What the frame of this message says before its payload.
@@ -75,7 +79,13 @@ fn raft_body(body: &Body) -> RaftBody {
             entries,
             commit,
             round,
-        } => RaftBody::Append(append(*prev, entries, *commit, *round)),
+            last,
+        } => RaftBody::Append(header::Append {
+            commit: commit.get(),
+            round: round.get(),
+            last: last.get(),
+            ..append(*prev, entries)
+        }),
         Body::AppendReply {
             asked,
             round,
@@ -87,6 +97,28 @@ fn raft_body(body: &Body) -> RaftBody {
             suspect: *suspect,
             outcome: Some(append_outcome(*outcome)),
         }),
+        Body::SnapshotOffer { snapshot, round } => {
+            RaftBody::SnapshotOffer(snapshot_offer(snapshot, *round))
+        }
+        Body::SnapshotReply {
+            asked,
+            round,
+            last,
+            outcome,
+            suspect,
+        } => RaftBody::SnapshotReply(header::SnapshotReply {
+            asked: asked.get(),
+            round: round.get(),
+            last: Some((*last).into()),
+            suspect: *suspect,
+            outcome: Some(match *outcome {
+                SnapshotOutcome::Receiving { bytes } => header::SnapshotOutcome::Receiving(bytes),
+                SnapshotOutcome::Installed => header::SnapshotOutcome::Installed(()),
+                SnapshotOutcome::Lost => header::SnapshotOutcome::Lost(()),
+            }),
+        }),
+        Body::TimeoutNow => RaftBody::TimeoutNow(()),
+        Body::Removed { index } => RaftBody::Removed(header::Removed { index: index.get() }),
         Body::ReadIndex { read } => RaftBody::ReadIndex(header::ReadIndex { read: read.get() }),
         Body::ReadIndexReply { read, index } => RaftBody::ReadIndexReply(header::ReadIndexReply {
             read: read.get(),
@@ -95,7 +127,21 @@ fn raft_body(body: &Body) -> RaftBody {
     }
 }
 
-fn append(prev: EntryId, entries: &Entries, commit: LogIndex, round: Round) -> header::Append {
+fn snapshot_offer(snapshot: &SnapshotMeta, round: Round) -> header::SnapshotOffer {
+    header::SnapshotOffer {
+        snapshot: Some(header::SnapshotMeta {
+            last: Some(snapshot.last.into()),
+            membership: snapshot.membership.encode(),
+            membership_index: snapshot.membership_index.get(),
+            length: snapshot.length,
+            checksum: snapshot.checksum,
+        }),
+        round: round.get(),
+    }
+}
+
+/// The entries behind `prev`; the rest is left out.
+fn append(prev: EntryId, entries: &Entries) -> header::Append {
     debug_assert!(
         entries
             .first()
@@ -104,11 +150,8 @@ fn append(prev: EntryId, entries: &Entries, commit: LogIndex, round: Round) -> h
     );
     let mut append = header::Append {
         prev: Some(prev.into()),
-        commit: commit.get(),
-        round: round.get(),
-        run_terms: Vec::new(),
-        run_lengths: Vec::new(),
         shapes: entries.iter().map(shape).collect(),
+        ..header::Append::default()
     };
     for run in entries.chunk_by(|one, next| one.term == next.term) {
         append
@@ -123,6 +166,7 @@ fn shape(entry: &Entry) -> u64 {
     let kind = match entry.payload {
         Payload::Noop => KIND_NOOP,
         Payload::Command(_) => KIND_COMMAND,
+        Payload::Membership(_) => KIND_MEMBERSHIP,
     };
     ((entry.payload.bytes().len() as u64) << KIND_BITS) | kind
 }
@@ -149,6 +193,11 @@ fn forward_outcome(outcome: ForwardOutcome) -> header::ForwardOutcome {
         ForwardOutcome::Refused(Refusal::Overloaded) => Wire::Overloaded(()),
         ForwardOutcome::Refused(Refusal::TooLarge { limit_bytes }) => Wire::TooLarge(limit_bytes),
         ForwardOutcome::Refused(Refusal::TimedOut) => Wire::TimedOut(()),
+        ForwardOutcome::Refused(Refusal::HandingOver) => Wire::HandingOver(()),
+        ForwardOutcome::Refused(Refusal::NoRoom) => Wire::NoRoom(()),
+        // Reasons that no proposal is refused for. What matters of any is that nothing was
+        // appended.
+        ForwardOutcome::Refused(Refusal::Change(_) | Refusal::Transfer(_)) => Wire::NotLeader(0),
     }
 }
 

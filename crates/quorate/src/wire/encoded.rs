@@ -180,6 +180,10 @@ fn payloads(message: &PeerMessage) -> impl Iterator<Item = &Bytes> + Clone {
             | Body::Vote { .. }
             | Body::VoteReply { .. }
             | Body::AppendReply { .. }
+            | Body::SnapshotOffer { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNow
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => (&[], &[]),
         },
@@ -188,7 +192,7 @@ fn payloads(message: &PeerMessage) -> impl Iterator<Item = &Bytes> + Clone {
     };
     let of_entries = entries.iter().filter_map(|entry| match &entry.payload {
         Payload::Noop => None,
-        Payload::Command(command) => Some(command),
+        Payload::Command(bytes) | Payload::Membership(bytes) => Some(bytes),
     });
     of_entries.chain(commands)
 }

@@ -50,6 +50,8 @@ pub(super) struct Hello {
     pub(super) incarnation: u64,
     #[prost(message, optional, tag = "7")]
     pub(super) directory: Option<Id128>,
+    #[prost(string, tag = "8")]
+    pub(super) address: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -64,7 +66,10 @@ pub(super) struct Raft {
     pub(super) sender: u64,
     #[prost(fixed64, tag = "5")]
     pub(super) receiver: u64,
-    #[prost(oneof = "RaftBody", tags = "6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(
+        oneof = "RaftBody",
+        tags = "6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17"
+    )]
     pub(super) body: Option<RaftBody>,
 }
 
@@ -86,6 +91,14 @@ pub(super) enum RaftBody {
     ReadIndex(ReadIndex),
     #[prost(message, tag = "13")]
     ReadIndexReply(ReadIndexReply),
+    #[prost(message, tag = "14")]
+    SnapshotOffer(SnapshotOffer),
+    #[prost(message, tag = "15")]
+    SnapshotReply(SnapshotReply),
+    #[prost(message, tag = "16")]
+    TimeoutNow(()),
+    #[prost(message, tag = "17")]
+    Removed(Removed),
 }
 
 /// Missing where an entry id stands, it is the id before the first entry.
@@ -141,12 +154,17 @@ pub(super) struct Append {
     /// For each entry, eight times the length of its payload plus its kind.
     #[prost(uint64, repeated, tag = "6")]
     pub(super) shapes: Vec<u64>,
+    /// The last index of the leader's log.
+    #[prost(uint64, tag = "7")]
+    pub(super) last: u64,
 }
 
 /// Kind of an entry without a payload.
 pub(super) const KIND_NOOP: u64 = 0;
 /// Kind of an entry that carries a user's command.
 pub(super) const KIND_COMMAND: u64 = 1;
+/// Kind of an entry that carries a membership.
+pub(super) const KIND_MEMBERSHIP: u64 = 2;
 /// Bits that the kind takes of an entry's shape.
 pub(super) const KIND_BITS: u32 = 3;
 
@@ -176,6 +194,60 @@ pub(super) struct Conflict {
     pub(super) refused: u64,
     #[prost(message, optional, tag = "2")]
     pub(super) hint: Option<EntryId>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SnapshotMeta {
+    #[prost(message, optional, tag = "1")]
+    pub(super) last: Option<EntryId>,
+    /// As in a membership entry.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub(super) membership: bytes::Bytes,
+    #[prost(uint64, tag = "3")]
+    pub(super) membership_index: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) length: u64,
+    #[prost(fixed64, tag = "5")]
+    pub(super) checksum: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SnapshotOffer {
+    #[prost(message, optional, tag = "1")]
+    pub(super) snapshot: Option<SnapshotMeta>,
+    #[prost(uint64, tag = "2")]
+    pub(super) round: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SnapshotReply {
+    #[prost(uint64, tag = "1")]
+    pub(super) asked: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) round: u64,
+    #[prost(message, optional, tag = "3")]
+    pub(super) last: Option<EntryId>,
+    #[prost(bool, tag = "4")]
+    pub(super) suspect: bool,
+    #[prost(oneof = "SnapshotOutcome", tags = "5, 6, 7")]
+    pub(super) outcome: Option<SnapshotOutcome>,
+}
+
+#[derive(Clone, Copy, PartialEq, Oneof)]
+pub(super) enum SnapshotOutcome {
+    /// Bytes that are there.
+    #[prost(uint64, tag = "5")]
+    Receiving(u64),
+    #[prost(message, tag = "6")]
+    Installed(()),
+    #[prost(message, tag = "7")]
+    Lost(()),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Removed {
+    #[prost(uint64, tag = "1")]
+    pub(super) index: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -209,7 +281,7 @@ pub(super) struct ForwardReply {
     pub(super) request: u64,
     #[prost(fixed64, tag = "2")]
     pub(super) asker: u64,
-    #[prost(oneof = "ForwardOutcome", tags = "3, 4, 5, 6, 7")]
+    #[prost(oneof = "ForwardOutcome", tags = "3, 4, 5, 6, 7, 8, 9")]
     pub(super) outcome: Option<ForwardOutcome>,
 }
 
@@ -227,6 +299,10 @@ pub(super) enum ForwardOutcome {
     TooLarge(u64),
     #[prost(message, tag = "7")]
     TimedOut(()),
+    #[prost(message, tag = "8")]
+    HandingOver(()),
+    #[prost(message, tag = "9")]
+    NoRoom(()),
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use quorate_core::{Incarnation, NodeId};
+use quorate_core::{Incarnation, Membership, NodeId};
 use quorate_log::{ClusterId, DirectoryId};
 
 use super::decode::{directory_id, malformed, no_payload, node_id, parse};
@@ -12,8 +12,9 @@ use super::frame::open;
 use super::header::{self, Header, Kind};
 use super::{EncodedFrames, WireError};
 
-/// Longer than any handshake. Before it is done, nobody is entitled to more memory than this.
-pub const MAX_HELLO_BYTES: u32 = 1024;
+/// Longer than any handshake, with the longest address. Before it is done, nobody is entitled to
+/// more memory than this.
+pub const MAX_HELLO_BYTES: u32 = 2048;
 
 /// A version of the protocol: what headers may hold and what they mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +36,12 @@ pub struct VersionRange {
 }
 
 impl VersionRange {
-    /// What this build speaks.
+    /// What this build speaks. Version 2 brought changes of the membership, transfers of
+    /// leadership and snapshots: entries, messages and fields that version 1 cannot do without
+    /// knowing.
     pub const SUPPORTED: Self = Self {
-        oldest: Version(1),
-        newest: Version(1),
+        oldest: Version(2),
+        newest: Version(2),
     };
 
     /// The newest version that both speak.
@@ -56,7 +59,7 @@ impl fmt::Display for VersionRange {
 }
 
 /// What a node says of itself before anything else. The dialler speaks first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The versions it speaks.
     pub versions: VersionRange,
@@ -70,6 +73,8 @@ pub struct Hello {
     pub incarnation: Incarnation,
     /// Its data directory.
     pub directory: DirectoryId,
+    /// Where it can be reached; empty if it does not say.
+    pub address: String,
 }
 
 impl Hello {
@@ -122,6 +127,7 @@ impl Hello {
             to: self.to.get(),
             incarnation: self.incarnation.get(),
             directory: Some(self.directory.0.into()),
+            address: self.address.clone(),
         });
         let mut frames = EncodedFrames::new();
         frames.append(&Header { kind: Some(kind) }, std::iter::empty());
@@ -138,6 +144,9 @@ impl Hello {
         let Some(Kind::Hello(hello)) = parse(&header)?.kind else {
             return Err(malformed("not a handshake"));
         };
+        if hello.address.len() > Membership::MAX_ADDRESS_BYTES {
+            return Err(malformed("an address is too long"));
+        }
         let cluster = hello.cluster.ok_or(malformed("a cluster id is missing"))?;
         Ok(Self {
             versions: VersionRange {
@@ -149,6 +158,7 @@ impl Hello {
             to: node_id(hello.to)?,
             incarnation: Incarnation::new(hello.incarnation),
             directory: directory_id(hello.directory)?,
+            address: hello.address,
         })
     }
 }
@@ -213,6 +223,7 @@ mod tests {
             to: node(2),
             incarnation: Incarnation::new(99),
             directory: DirectoryId(u128::MAX),
+            address: "x".repeat(Membership::MAX_ADDRESS_BYTES),
         }
     }
 
@@ -229,13 +240,21 @@ mod tests {
             Hello::decode(message),
             Err(WireError::Malformed { .. })
         ));
+        let talkative = Hello {
+            address: "x".repeat(Membership::MAX_ADDRESS_BYTES + 1),
+            ..hello()
+        };
+        assert!(matches!(
+            Hello::decode(talkative.encode()),
+            Err(WireError::Malformed { .. })
+        ));
     }
 
     /// Scenario H06
     #[test]
     fn handshake_is_refused_by_name_when_one_thing_does_not_fit() {
         let check = |hello: Hello| hello.check(ClusterId(0xc1), node(2), |from| from == node(1));
-        assert_eq!(check(hello()), Ok(Version(1)), "the twin is fine");
+        assert_eq!(check(hello()), Ok(Version(2)), "the twin is fine");
         assert_eq!(
             check(Hello {
                 cluster: ClusterId(0xc2),
@@ -271,7 +290,7 @@ mod tests {
             Err(HandshakeError::UnexpectedSender { from: node(4) })
         );
         let theirs = VersionRange {
-            oldest: Version(2),
+            oldest: Version(3),
             newest: Version(9),
         };
         assert_eq!(

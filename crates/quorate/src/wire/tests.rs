@@ -6,8 +6,8 @@ mod round_trip;
 
 use bytes::Bytes;
 use quorate_core::{
-    AppendOutcome, Body, Entries, Entry, EntryId, Incarnation, LogIndex, Message, NodeId, Payload,
-    ReadId, Refusal, Round, Term,
+    AppendOutcome, Body, Entries, Entry, EntryId, Incarnation, LogIndex, Membership, Message,
+    NodeId, Payload, ReadId, Refusal, Round, SnapshotMeta, SnapshotOutcome, Term,
 };
 use quorate_log::{BirthStage, DirectoryId, Founding};
 
@@ -33,12 +33,21 @@ fn id(index: u64, term: u64) -> EntryId {
     EntryId::new(LogIndex::new(index), Term::new(term))
 }
 
-/// Entries of several terms, no-ops among them, with payloads of these lengths.
+/// Voters, a learner, and addresses of some of them.
+fn membership() -> Membership {
+    Membership::new([1, 2, 3].map(node), [node(u64::MAX)])
+        .with_address(node(2), "two:7000")
+        .with_address(node(u64::MAX), "x".repeat(Membership::MAX_ADDRESS_BYTES))
+}
+
+/// Entries of several terms, no-ops and a membership among them, with payloads of these lengths.
 fn entries(first: u64, lengths: &[usize]) -> Entries {
     let entry = |(place, &length): (usize, &usize)| {
         let place = place as u64;
         let payload = if place % 3 == 2 {
             Payload::Noop
+        } else if place == 4 {
+            Payload::Membership(membership().encode())
         } else {
             Payload::Command(Bytes::from(vec![place as u8; length]))
         };
@@ -62,6 +71,7 @@ fn append(lengths: &[usize]) -> PeerMessage {
         entries: entries(42, lengths),
         commit: LogIndex::new(40),
         round: Round::new(9),
+        last: LogIndex::new(41 + lengths.len() as u64),
     })
 }
 
@@ -81,6 +91,7 @@ fn every_message() -> Vec<PeerMessage> {
         append(&[70_000, 3, 0, 4096, 4096, 0, 9]),
     ]);
     messages.extend(append_replies().into_iter().map(raft));
+    messages.extend(handovers().into_iter().map(raft));
     messages.extend(read_indexes().into_iter().map(raft));
     messages.extend(forwards());
     let stages = [
@@ -129,6 +140,45 @@ fn append_replies() -> Vec<Body> {
     outcomes.into_iter().map(reply).collect()
 }
 
+fn snapshot() -> SnapshotMeta {
+    SnapshotMeta {
+        last: id(30, 3),
+        membership: membership(),
+        membership_index: LogIndex::new(12),
+        length: 1 << 40,
+        checksum: u64::MAX,
+    }
+}
+
+/// Snapshots, and what is said to a successor and to those who were removed.
+fn handovers() -> Vec<Body> {
+    let (round, asked) = (Round::new(3), Term::new(7));
+    let mut bodies = vec![
+        Body::SnapshotOffer {
+            snapshot: snapshot(),
+            round,
+        },
+        Body::TimeoutNow,
+        Body::Removed {
+            index: LogIndex::new(9),
+        },
+    ];
+    let outcomes = [
+        SnapshotOutcome::Receiving { bytes: 0 },
+        SnapshotOutcome::Receiving { bytes: u64::MAX },
+        SnapshotOutcome::Installed,
+        SnapshotOutcome::Lost,
+    ];
+    bodies.extend(outcomes.map(|outcome| Body::SnapshotReply {
+        asked,
+        round,
+        last: id(30, 3),
+        outcome,
+        suspect: outcome == SnapshotOutcome::Lost,
+    }));
+    bodies
+}
+
 fn read_indexes() -> Vec<Body> {
     let read = ReadId::new(12);
     let mut bodies = vec![Body::ReadIndex { read }];
@@ -148,6 +198,8 @@ fn forwards() -> Vec<PeerMessage> {
         Refusal::Overloaded,
         Refusal::TooLarge { limit_bytes: 0 },
         Refusal::TimedOut,
+        Refusal::HandingOver,
+        Refusal::NoRoom,
     ];
     let appended = ForwardOutcome::Appended(id(6, 5));
     let outcomes = refusals.into_iter().map(ForwardOutcome::Refused);

@@ -115,6 +115,42 @@ async fn peers_that_join_or_move_are_dialled_without_a_restart() {
     send_until_received(&mut joined.tcp, 1, &forward(4), &mut one.inbox).await;
 }
 
+/// Scenario A13: node 3 is a member for itself and for nobody else yet.
+#[tokio::test]
+async fn node_that_is_no_member_is_heard_and_answered() {
+    let (tcp, address) = bind();
+    let mut one = start(tcp, 1, 11, &[]);
+    let (tcp, back) = bind();
+    let peers = [(1, address)];
+    let mut three = start_at(tcp, 3, 33, &peers, back);
+    let heard = send_until_received(&mut three.tcp, 1, &forward(1), &mut one.inbox).await;
+    assert_eq!(heard.from, node(3));
+    send_until_received(&mut one.tcp, 3, &forward(2), &mut three.inbox).await;
+}
+
+/// Scenario A12: the last word to a peer may be that it was removed.
+#[tokio::test]
+async fn what_was_sent_to_a_peer_leaves_before_it_is_let_go() {
+    let (mut one, mut two) = pair();
+    send_until_received(&mut one.tcp, 2, &forward(1), &mut two.inbox).await;
+    let last = 2000;
+    for request in 2..=last {
+        one.tcp.send(node(2), forward(request));
+    }
+    one.tcp.set_peers(BTreeMap::new());
+    one.tcp.send(node(2), forward(last + 1));
+    let arrive = async {
+        loop {
+            let inbound = two.inbox.recv().await.unwrap();
+            assert!(request_of(&inbound) <= last, "it was let go of before");
+            if request_of(&inbound) == last {
+                return;
+            }
+        }
+    };
+    timeout(HANG, arrive).await.expect("the last word is lost");
+}
+
 /// Scenario B18
 #[tokio::test]
 async fn hung_peer_neither_blocks_the_sender_nor_delays_another_peer() {
@@ -165,6 +201,7 @@ async fn port_in_use_and_second_start_are_reported() {
         node: node(1),
         incarnation: Incarnation::new(12),
         directory: DirectoryId(1),
+        address: String::new(),
         peers: BTreeMap::new(),
         max_frame_bytes: MAX_FRAME_BYTES,
     };

@@ -39,13 +39,19 @@ struct Running {
     inbox: Receiver<Inbound>,
 }
 
-fn start(mut tcp: Tcp, id: u64, life: u64, peers: &[(u64, String)]) -> Running {
+fn start(tcp: Tcp, id: u64, life: u64, peers: &[(u64, String)]) -> Running {
+    start_at(tcp, id, life, peers, String::new())
+}
+
+/// Starts a transport that tells strangers where it is.
+fn start_at(mut tcp: Tcp, id: u64, life: u64, peers: &[(u64, String)], address: String) -> Running {
     let (sender, inbox) = Inbox::new(64);
     let local = Local {
         cluster: CLUSTER,
         node: node(id),
         incarnation: Incarnation::new(life),
         directory: DirectoryId(u128::from(id)),
+        address,
         peers: addresses(peers),
         max_frame_bytes: MAX_FRAME_BYTES,
     };
@@ -99,6 +105,7 @@ fn every_message() -> Vec<PeerMessage> {
             entries: vec![command(5, 10), command(6, 300_000), command(7, 0)].into(),
             commit: LogIndex::new(3),
             round,
+            last: LogIndex::new(7),
         },
         Body::AppendReply {
             asked: campaign,
@@ -152,5 +159,6 @@ fn hello() -> Hello {
         to: node(1),
         incarnation: Incarnation::new(22),
         directory: DirectoryId(2),
+        address: String::new(),
     }
 }

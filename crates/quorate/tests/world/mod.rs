@@ -11,10 +11,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use quorate::{
-    Bytes, Config, Driver, DriverConfig, Input, MemDisk, NodeId, Output, PeerMessage, ProposeError,
-    ReadError, RoleName, StopCause, StorageJob, cluster_id,
+    Bytes, Change, ChangeError, Config, Driver, DriverConfig, EntryId, Input, MemDisk, NodeId,
+    Output, PeerMessage, ProposeError, ReadError, RoleName, StopCause, StorageJob, TransferError,
+    cluster_id,
 };
-use quorate_core::{Entries, Incarnation, LoadOutcome, LogIndex, Payload, Time};
+use quorate_core::{
+    ChangeId, Entries, Incarnation, LoadOutcome, LogIndex, Payload, Time, TransferId,
+};
 use quorate_log::{DirectoryId, FreshIds, Log, LogOptions, Opened, Owner, ReadOutcome, Write};
 
 pub(crate) type In = Input<u64, u64>;
@@ -27,7 +30,13 @@ pub(crate) enum Outcome {
     Failed(ProposeError),
     Read(LogIndex),
     ReadFailed(ReadError),
+    Changed(Result<EntryId, ChangeError>),
+    Transferred(Result<NodeId, TransferError>),
 }
+
+/// Operators' requests are noted under their numbers and these.
+pub(crate) const CHANGES: u64 = 1 << 40;
+pub(crate) const TRANSFERS: u64 = 2 << 40;
 
 /// One node: its driver and what the shell would do for it.
 pub(crate) struct Node {
@@ -44,6 +53,8 @@ pub(crate) struct Node {
     /// Entries in each finished storage job.
     pub(crate) jobs: Vec<usize>,
     pub(crate) stopped: Option<StopCause>,
+    /// Whom the transport reaches, and where. It knows nobody else.
+    pub(crate) peers: BTreeMap<u64, String>,
 }
 
 pub(crate) struct World {
@@ -57,6 +68,11 @@ pub(crate) struct World {
     pub(crate) sent: u64,
     starts: u64,
     pub(crate) tune: fn(&mut Config, &mut DriverConfig),
+}
+
+/// Where a founder is reached.
+pub(crate) fn address(id: u64) -> String {
+    format!("founder-{id}")
 }
 
 pub(crate) fn node_id(id: u64) -> NodeId {
@@ -107,7 +123,7 @@ impl World {
         } = Log::open(disk, owner, fresh, options).unwrap();
         let applied = recovered.applied;
         let mut engine = Config::new(node_id(id), self.starts);
-        let founders = (1..=3).map(node_id).collect();
+        let founders = (1..=3).map(|id| (node_id(id), address(id))).collect();
         let life = Incarnation::new(self.starts);
         let valid = engine.clone().validate().unwrap();
         let mut config = DriverConfig::new(valid, life, founders);
@@ -125,8 +141,15 @@ impl World {
             applied,
             jobs: Vec::new(),
             stopped: None,
+            peers: (1..=3).map(|id| (id, address(id))).collect(),
         };
         self.nodes.insert(id, node);
+    }
+
+    /// Starts a node that is no founder, with an empty disk.
+    pub(crate) fn join(&mut self, id: u64) {
+        self.disks.insert(id, MemDisk::new());
+        self.start(id);
     }
 
     /// Stops a node and gives it an empty disk.
@@ -210,7 +233,9 @@ impl World {
         match output {
             Output::Send { to, message } => {
                 self.sent += 1;
-                self.wire.push_back((id, to.get(), message));
+                if node.peers.contains_key(&to.get()) {
+                    self.wire.push_back((id, to.get(), message));
+                }
             }
             Output::Store(job) => {
                 assert!(node.job.is_none(), "one storage job at a time");
@@ -235,6 +260,15 @@ impl World {
             }
             Output::ProposeFailed { waiter, error } => self.note(waiter, Outcome::Failed(error)),
             Output::ReadFailed { read, error } => self.note(read, Outcome::ReadFailed(error)),
+            Output::Changed { change, outcome } => {
+                self.note(CHANGES + change.get(), Outcome::Changed(outcome));
+            }
+            Output::Transferred { transfer, outcome } => {
+                self.note(TRANSFERS + transfer.get(), Outcome::Transferred(outcome));
+            }
+            Output::Peers(peers) => {
+                node.peers = peers.into_iter().map(|(id, at)| (id.get(), at)).collect();
+            }
             Output::Leadership(_) => {}
             Output::Stopped(cause) => node.stopped = Some(cause),
         }
@@ -260,6 +294,19 @@ impl World {
             .unwrap()
             .inputs
             .push(Input::Read(read));
+    }
+
+    /// Asks a node for a change; the outcome is noted under `CHANGES` and its number.
+    pub(crate) fn change(&mut self, id: u64, number: u64, what: Change) {
+        let change = ChangeId::new(number);
+        let input = Input::ChangeMembership { change, what };
+        self.nodes.get_mut(&id).unwrap().inputs.push(input);
+    }
+
+    pub(crate) fn transfer(&mut self, id: u64, number: u64, target: Option<u64>) {
+        let (transfer, target) = (TransferId::new(number), target.map(node_id));
+        let input = Input::TransferLeadership { transfer, target };
+        self.nodes.get_mut(&id).unwrap().inputs.push(input);
     }
 
     /// The only outcome of a proposal or read.

@@ -3,9 +3,9 @@
 
 use bytes::{Buf, Bytes};
 use prost::Message as _;
-use quorate_core::Incarnation;
+use quorate_core::{Incarnation, Membership};
 
-use super::{append, frame};
+use super::{append, frame, membership, node};
 use crate::PeerMessage;
 use crate::wire::decode::parse;
 use crate::wire::header::{self, Header, Kind, RaftBody};
@@ -120,6 +120,7 @@ fn decode_append(
         run_terms: vec![3],
         run_lengths: vec![2],
         shapes: vec![(2 << 3) | 1, (1 << 3) | 1],
+        last: u64::MAX,
     };
     change(&mut append);
     let mut raft = read_index();
@@ -201,6 +202,108 @@ fn terms_that_fall_or_do_not_fit_the_entries_are_refused() {
         a.run_lengths = vec![1, 1];
     };
     assert_eq!(decode_append(b"abc", fall), falling);
+}
+
+#[test]
+fn a_log_that_ends_before_its_entries_is_refused() {
+    let short = "the entries reach beyond the log";
+    let short = Err(WireError::Malformed { what: short });
+    assert_eq!(decode_append(b"abc", |a| a.last = 6), short);
+    assert_eq!(
+        decode_append(b"abc", |a| a.last = 0),
+        short,
+        "or is left out"
+    );
+    assert!(matches!(decode_append(b"abc", |a| a.last = 7), Ok(Some(_))));
+}
+
+/// Bytes that look like a membership and that no encoder wrote.
+fn nonsense() -> Vec<Vec<u8>> {
+    let good = membership().encode().to_vec();
+    let version = 1;
+    let member = |id: u8, role: u8, address: &[u8]| {
+        let length = u16::try_from(address.len()).unwrap().to_le_bytes();
+        [&[id, 0, 0, 0, 0, 0, 0, 0, role][..], &length, address].concat()
+    };
+    let of = |members: &[Vec<u8>]| [vec![version], members.concat()].concat();
+    let too_many = Membership::new((1..=256).map(node), []).encode().to_vec();
+    let too_long = vec![b'x'; usize::from(u16::MAX)];
+    vec![
+        vec![],
+        vec![version],
+        good[..good.len() - 1].to_vec(),
+        [good.clone(), vec![0]].concat(),
+        of(&[member(1, 3, b"")]),
+        of(&[member(0, 1, b"")]),
+        of(&[member(1, 2, b"")]),
+        of(&[member(1, 1, b"\xff")]),
+        of(&[member(2, 1, b""), member(1, 1, b"")]),
+        of(&[member(1, 1, b""), member(1, 1, b"")]),
+        of(&[member(1, 1, b""), member(1, 2, b"")]),
+        of(&(1..=5)
+            .map(|id| member(id, 1, &too_long))
+            .collect::<Vec<_>>()),
+        too_many,
+    ]
+}
+
+/// Scenario H07
+#[test]
+fn memberships_that_make_no_sense_are_refused_in_entries_and_snapshots() {
+    let malformed = |what| Err(WireError::Malformed { what });
+    let of_entry = |bytes: Vec<u8>| {
+        decode_append(Box::leak(bytes.clone().into_boxed_slice()), |a| {
+            a.run_lengths = vec![1];
+            a.shapes = vec![((bytes.len() as u64) << 3) | 2];
+        })
+    };
+    let of_snapshot = |bytes: Vec<u8>| decode_offer(|meta| meta.membership = bytes.into());
+    let good = membership().encode().to_vec();
+    assert!(matches!(of_entry(good.clone()), Ok(Some(_))));
+    assert!(matches!(of_snapshot(good), Ok(Some(_))));
+    for bytes in nonsense() {
+        let expected = malformed("a membership that makes no sense");
+        assert_eq!(of_entry(bytes.clone()), expected, "{bytes:?}");
+        assert_eq!(of_snapshot(bytes), expected);
+    }
+}
+
+fn decode_offer(
+    change: impl FnOnce(&mut header::SnapshotMeta),
+) -> Result<Option<PeerMessage>, WireError> {
+    let mut snapshot = header::SnapshotMeta {
+        last: Some(header::EntryId { index: 9, term: 3 }),
+        membership: membership().encode(),
+        membership_index: 9,
+        length: 1,
+        checksum: 1,
+    };
+    change(&mut snapshot);
+    let mut raft = read_index();
+    raft.body = Some(RaftBody::SnapshotOffer(header::SnapshotOffer {
+        snapshot: Some(snapshot),
+        round: 1,
+    }));
+    decode_kind(Kind::Raft(raft), b"")
+}
+
+#[test]
+fn snapshots_of_no_entry_are_refused_and_outcomes_of_later_versions_skipped() {
+    assert!(matches!(decode_offer(|_| ()), Ok(Some(_))), "the twin");
+    let no_entry = "a snapshot of no entry";
+    let no_entry = Err(WireError::Malformed { what: no_entry });
+    let at = |index, term| Some(header::EntryId { index, term });
+    for last in [None, at(0, 3), at(9, 0), at(u64::MAX, 3), at(8, 3)] {
+        let refused = decode_offer(|meta| meta.last = last);
+        assert_eq!(refused, no_entry, "{last:?}");
+    }
+    let mut raft = read_index();
+    raft.body = Some(RaftBody::SnapshotOffer(header::SnapshotOffer::default()));
+    assert_eq!(decode_kind(Kind::Raft(raft), b""), no_entry, "none at all");
+
+    let mut raft = read_index();
+    raft.body = Some(RaftBody::SnapshotReply(header::SnapshotReply::default()));
+    assert_eq!(decode_kind(Kind::Raft(raft), b""), Ok(None));
 }
 
 #[test]
