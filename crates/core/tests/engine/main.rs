@@ -3,6 +3,8 @@
 //! Tests of single parts (window, ledger, progress) stand beside the parts.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod crash_points;
 #[cfg(test)]
 mod hostile;
@@ -10,6 +12,8 @@ mod hostile;
 mod install_overlap;
 #[cfg(test)]
 mod interaction;
+#[cfg(test)]
+mod lease_clocks;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
@@ -39,6 +43,8 @@ mod recovery;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod small_clusters;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod support;
@@ -46,5 +52,7 @@ mod support;
 mod suspects;
 #[cfg(test)]
 mod timeout_now;
+#[cfg(test)]
+mod timeouts;
 #[cfg(test)]
 mod timing;

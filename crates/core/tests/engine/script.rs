@@ -86,6 +86,12 @@ fn obey(world: &mut World, verb: &str, words: &[&str]) -> Option<()> {
         ("elect", [node]) => world.elect(number(node)?),
         ("tick", [node]) => world.fire(number(node)?),
         ("advance", [time]) => world.advance(ms(number(time.strip_suffix("ms")?)?)),
+        ("pause", [node, time]) => {
+            world.now = world.now.after(ms(number(time.strip_suffix("ms")?)?));
+            let now = world.now;
+            world.step(number(node)?, Event::Tick { now });
+            world.pump_all();
+        }
         ("propose", [node, commands @ ..]) => {
             world.propose(number(node)?, commands);
             world.pump_all();

@@ -81,3 +81,39 @@ pub(crate) fn ask_change(bench: &mut Bench, change: u64, what: Change) -> Vec<Ac
 pub(crate) fn tell_room(bench: &mut Bench, bytes: u64) -> Vec<Action> {
     bench.step(Event::Room { bytes })
 }
+
+/// The request that an action answers, if it does.
+pub(crate) const fn answered(action: &Action) -> Option<Request> {
+    match action {
+        Action::Proposed { proposal, .. } => Some(Request::Proposal(*proposal)),
+        Action::ReadReady { read, .. } => Some(Request::Read(*read)),
+        Action::MembershipAppended { change, .. } => Some(Request::Change(*change)),
+        Action::HandedOver { transfer, .. } => Some(Request::Transfer(*transfer)),
+        Action::Refused { request, .. } => Some(*request),
+        Action::Send { .. }
+        | Action::LoadEntries { .. }
+        | Action::SaveHardState { .. }
+        | Action::AppendEntries { .. }
+        | Action::InstallSnapshot { .. }
+        | Action::RestoreSnapshot { .. }
+        | Action::PurgeLog { .. }
+        | Action::SnapshotDue
+        | Action::ReceiveSnapshot { .. }
+        | Action::DropSnapshot { .. }
+        | Action::Apply { .. }
+        | Action::MembershipChanged { .. }
+        | Action::Removed { .. }
+        | Action::RoleChanged { .. }
+        | Action::Fatal(_) => None,
+    }
+}
+
+/// The kind of a request and its number, which can be sorted.
+pub(crate) const fn request_key(request: Request) -> (u8, u64) {
+    match request {
+        Request::Proposal(proposal) => (0, proposal.get()),
+        Request::Read(read) => (1, read.get()),
+        Request::Change(change) => (2, change.get()),
+        Request::Transfer(transfer) => (3, transfer.get()),
+    }
+}

@@ -16,7 +16,7 @@ use super::network::Network;
 use super::node::Node;
 use super::safety::Safety;
 use super::trace::{Keep, Trace};
-use super::{ELECTION_MIN_MS, config, ms, n, voters};
+use super::{ELECTION_MIN_MS, config, ms, n, outcomes, voters};
 
 /// Events in one `settle` beyond which the nodes are taken to talk in circles.
 const STORM: usize = 200_000;
@@ -148,6 +148,9 @@ impl World {
     fn perform(&mut self, position: usize, action: Action) {
         let node = &mut self.nodes[position];
         self.trace.action(node, &action);
+        let answered = outcomes::answered(&action);
+        self.answers
+            .extend(answered.map(|request| (node.id, request)));
         match action {
             Action::Send { needs, message } => {
                 if needs <= node.disk.synced() {
