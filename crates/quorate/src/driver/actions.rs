@@ -65,14 +65,15 @@ impl<W, R> Driver<W, R> {
             // lacks what was purged waits for one that knows how.
             Action::SnapshotDue => self.declined.push(Event::SnapshotFailed),
             Action::ReceiveSnapshot { from: _, snapshot } => {
-                let last = snapshot.last;
-                self.declined.push(Event::SnapshotLost { last });
+                let (last, checksum) = (snapshot.last, snapshot.checksum);
+                self.declined.push(Event::SnapshotLost { last, checksum });
             }
             // These rest on a snapshot that was received or taken, and there is none.
             Action::InstallSnapshot { .. } => self.refuse_action("install a snapshot"),
             Action::RestoreSnapshot { .. } => self.refuse_action("restore a snapshot"),
             Action::PurgeLog { .. } => self.refuse_action("purge the log"),
-            Action::DropSnapshot { .. } => self.refuse_action("drop a snapshot"),
+            // Of what was declined nothing was kept.
+            Action::DropSnapshot { .. } => {}
             Action::Fatal(violation) => self.stop(StopCause::Violation(violation)),
         }
     }
