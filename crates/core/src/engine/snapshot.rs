@@ -169,10 +169,14 @@ impl Engine {
         }
     }
 
-    /// Asks for a snapshot when enough was applied since the last.
+    /// Asks for a snapshot when enough was applied since the last. A node that was added learns
+    /// of the members only with the entry that added it: a snapshot from before would name none,
+    /// and nobody could use it.
     pub(super) fn ask_for_snapshot(&mut self) {
         let limits = (self.config.snapshot_bytes, self.config.snapshot_entries);
-        if self.snapshots.is_due(self.applies.applied(), limits) {
+        let applied = self.applies.applied();
+        let knows_members = !self.memberships.at(applied).1.voters().is_empty();
+        if knows_members && self.snapshots.is_due(applied, limits) {
             self.snapshots.asked();
             self.outbox.notify(Action::SnapshotDue);
         }
@@ -187,6 +191,7 @@ impl Engine {
         let is_sound = last.index <= self.applies.applied()
             && self.log.contains(last)
             && last.index > self.log.before().index
+            && !snapshot.membership.voters().is_empty()
             && in_force == (snapshot.membership_index, &snapshot.membership);
         let is_newer = last.index > self.snapshots.last().index;
         if is_sound && is_newer && self.snapshots.installing().is_none() {
