@@ -141,13 +141,14 @@ impl Engine {
         let membership = membership.clone();
         self.outbox
             .notify(Action::MembershipChanged { index, membership });
-        self.replicate_to_members();
+        // Whoever is new is sent the entry that says so: nothing else may be written for long.
+        self.replicate_to_members(index.prev());
     }
 
-    /// Begins to replicate to whoever is a member and was not. Whoever is no member any more is
+    /// Begins to replicate to whoever is a member and was not, behind `last`. Whoever is no member any more is
     /// kept until that is committed, so that it hears of it (scenario A12).
-    pub(super) fn replicate_to_members(&mut self) {
-        let (id, now, last) = (self.config.id, self.now, self.log.last().index);
+    pub(super) fn replicate_to_members(&mut self, last: LogIndex) {
+        let (id, now) = (self.config.id, self.now);
         let committed = self.memberships.at(self.commit).1;
         let members = self.memberships.latest().members();
         let Role::Leader(leadership) = &mut self.role else {

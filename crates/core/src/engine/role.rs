@@ -104,7 +104,7 @@ impl Engine {
             heartbeat_at: self.now.after(self.config.heartbeat_interval),
             quorum_heard_at: self.now,
         });
-        self.replicate_to_members();
+        self.replicate_to_members(last);
     }
 
     /// Ends what only the present role could finish. Reads of this node's users are refused;
