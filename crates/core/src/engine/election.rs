@@ -7,7 +7,8 @@ use crate::{Body, Incarnation, NodeId, Payload, Term};
 impl Engine {
     pub(super) fn on_election_timeout(&mut self) {
         if !self.may_campaign() {
-            self.restart_election_timer();
+            // Nobody was heard: what the last leader promised to bring may never come.
+            self.step_down();
         } else if self.config.pre_vote {
             self.start_pre_vote();
         } else {
