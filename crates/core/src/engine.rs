@@ -218,9 +218,17 @@ impl Engine {
     /// may have some.
     fn on_room(&mut self, bytes: u64) {
         self.room.set(bytes);
-        if self.room.is_low() && self.is_leader() {
-            // Without anybody to take over it goes on, and refuses what it cannot hold.
-            let _refusal = self.start_transfer(None, None);
+        if !self.room.is_low() {
+            return;
+        }
+        match self.role {
+            Role::Follower => {}
+            // Who wins must be able to append the first entry of the term.
+            Role::PreCandidate(_) | Role::Candidate(_) => self.step_down(),
+            Role::Leader(_) => {
+                // Without anybody to take over it goes on, and refuses what it cannot hold.
+                let _refusal = self.start_transfer(None, None);
+            }
         }
     }
 
