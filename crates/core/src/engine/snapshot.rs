@@ -127,6 +127,7 @@ impl Engine {
                 .reset(snapshot.membership_index, membership);
         }
         self.commit = last.index;
+        self.applies.forget_load();
         self.snapshots.install(write, snapshot);
         self.counters.snapshots_installed += 1;
         let installed = SnapshotOutcome::Installed;
