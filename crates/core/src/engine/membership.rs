@@ -143,6 +143,8 @@ impl Engine {
             .notify(Action::MembershipChanged { index, membership });
         // Whoever is new is sent the entry that says so: nothing else may be written for long.
         self.replicate_to_members(index.prev());
+        // Whoever is still missing may not be asked any more.
+        self.confirm_reads();
     }
 
     /// Begins to replicate to whoever is a member and was not, behind `last`. Whoever is no member any more is
