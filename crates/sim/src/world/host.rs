@@ -92,6 +92,12 @@ impl World {
                 life.ticked = local;
                 self.step(node, Event::Tick { now: local })?;
             } else if let Some(event) = life.inbox.pop_front() {
+                // A snapshot that the engine has dropped since it arrived is nobody's business.
+                if let Event::SnapshotReceived { last } = &event
+                    && life.received.iter().all(|it| it.meta.last != *last)
+                {
+                    continue;
+                }
                 self.step(node, event)?;
             } else {
                 break;
@@ -202,14 +208,35 @@ impl World {
                 self.written(id);
                 Ok(())
             }
+            Action::InstallSnapshot {
+                write,
+                snapshot,
+                discard_log,
+            } => {
+                self.install(id, write, &snapshot, discard_log);
+                Ok(())
+            }
+            Action::RestoreSnapshot { snapshot } => self.restore(id, &snapshot),
+            Action::PurgeLog { through } => self.purge(id, through),
+            Action::SnapshotDue => self.capture(id),
+            Action::ReceiveSnapshot { from, snapshot } => {
+                self.receive(id, from, snapshot);
+                Ok(())
+            }
+            Action::DropSnapshot { snapshot } => self.drop_snapshot(id, &snapshot),
             Action::Apply { entries } => self.hand_over(id, entries),
             Action::Proposed { proposal: _, first } => self.proposed(id, first),
             Action::ReadReady { read, index } => self.read_ready(id, read, index),
-            Action::Refused { request, .. } => {
-                self.refused(id, request);
+            Action::Refused { request, reason } => {
+                self.refused(id, request, reason);
                 Ok(())
             }
-            Action::RoleChanged { .. } => Ok(()),
+            // Told to checkers when the step was over.
+            Action::RoleChanged { .. }
+            | Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. } => Ok(()),
             Action::Fatal(Fatal::StorageFailed) if life.writes.has_failed => self.crash(node),
             Action::Fatal(fatal) => {
                 broken(Property::NoFatal, format_args!("{id} has stopped: {fatal}"))
@@ -218,7 +245,7 @@ impl World {
     }
 
     /// A write was asked for.
-    fn written(&mut self, id: LifeId) {
+    pub(super) fn written(&mut self, id: LifeId) {
         let is_serial = self.knobs.host == HostMode::Serial;
         let Some(life) = self.life(id) else { return };
         life.is_blocked = is_serial;
@@ -333,6 +360,7 @@ impl World {
             Passage::Once(at) => self.agenda.push(at, Happening::Arrive(message)),
             Passage::Twice(at, again) => {
                 self.counts.duplicated += 1;
+                self.echoes.push(again);
                 self.agenda.push(again, Happening::Arrive(message.clone()));
                 self.agenda.push(at, Happening::Arrive(message));
             }
