@@ -147,8 +147,8 @@ impl Engine {
         self.confirm_reads();
     }
 
-    /// Begins to replicate to whoever is a member and was not, behind `last`. Whoever is no member any more is
-    /// kept until that is committed, so that it hears of it (scenario A12).
+    /// Begins to replicate to whoever is a member and was not, behind `last`. Whoever is no
+    /// member any more is kept until that is committed, so that it hears of it (scenario A12).
     pub(super) fn replicate_to_members(&mut self, last: LogIndex) {
         let (id, now) = (self.config.id, self.now);
         let committed = self.memberships.at(self.commit).1;
