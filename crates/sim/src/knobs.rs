@@ -318,7 +318,7 @@ fn engine(choices: &mut Choices) -> Config {
         .chance(200_000, Site::Knob)
         .then(|| choices.log_between(512, 64 << 10, Site::Knob));
     config.trailing_entries = choices.choose(51, Site::Knob);
-    config.max_retained_bytes = choices.log_between(64, 1 << 20, Site::Knob);
+    config.max_retained_bytes = choices.log_between(64, 16 << 20, Site::Knob);
     config.require_reachable_quorum = choices.chance(750_000, Site::Knob);
     config
 }

@@ -1,5 +1,5 @@
 //! PointerOrder: on every disk, what is purged is within the newest snapshot, and the log goes on
-//! where that ends (scenarios D02, D07). Applied, commit and last are in `commit_monotonic.rs`.
+//! where that ends (scenarios D07, D12). Applied, commit and last are in `commit_monotonic.rs`.
 
 use quorate_core::{EntryId, NodeId};
 

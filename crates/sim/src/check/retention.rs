@@ -1,5 +1,5 @@
 //! BoundedRetention: a snapshot lets go of the log before it but for the trailing entries, unless
-//! a peer receives one; and few snapshots are kept (scenarios D11, D12).
+//! a peer receives one and will need what follows; and few snapshots are kept (scenario D12).
 
 use quorate_core::{LogIndex, NodeId};
 
@@ -20,6 +20,26 @@ pub(crate) fn keeps_log(life: LifeId, first: LogIndex, snapshot: LogIndex, trail
     )
 }
 
+/// `leader` purges its log up to `through` while a peer receives a snapshot up to `needed`; what
+/// follows that has `bytes`, of at least `limit` that it may keep.
+pub(crate) fn purges(
+    leader: LifeId,
+    through: LogIndex,
+    needed: LogIndex,
+    (bytes, limit): (u64, u64),
+) -> Check {
+    if through <= needed || bytes >= limit {
+        return Ok(());
+    }
+    broken(
+        Property::BoundedRetention,
+        format_args!(
+            "{leader} purges up to {through} under a peer that receives a snapshot up to {needed}, \
+             though {bytes} bytes of {limit} would have to be kept"
+        ),
+    )
+}
+
 /// The disk of `node`, in a world of `nodes`, holds `snapshots` snapshots.
 pub(crate) fn keeps_snapshots(node: NodeId, snapshots: u64, nodes: u64) -> Check {
     if snapshots <= nodes + SPARE_SNAPSHOTS {
@@ -35,6 +55,13 @@ pub(crate) fn keeps_snapshots(node: NodeId, snapshots: u64, nodes: u64) -> Check
 mod tests {
     use super::*;
     use crate::check::testing::{i, life, must_fire, n};
+
+    #[test]
+    fn fires_when_a_log_is_purged_under_a_peer_that_needs_it() {
+        let purges = |through, bytes| purges(life(1), i(through), i(8), (bytes, 100));
+        assert!(purges(8, 5).is_ok() && purges(9, 100).is_ok());
+        must_fire(Property::BoundedRetention, purges(9, 99));
+    }
 
     #[test]
     fn fires_when_old_entries_or_snapshots_pile_up() {

@@ -1,5 +1,5 @@
 //! SnapshotInstall: a snapshot is installed only when all of it has arrived and it is ahead of
-//! what is committed, and the log is dropped only if it does not go on behind it (scenarios D03,
+//! what is committed, and the log is dropped only if it does not go on behind it (scenario
 //! D04).
 
 use quorate_core::{EntryId, LogIndex};

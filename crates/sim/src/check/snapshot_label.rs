@@ -1,5 +1,5 @@
 //! SnapshotCommitted: the label of a snapshot names a committed entry and the membership that was
-//! in force there, the full set (scenarios C05, D10).
+//! in force there, the full set (scenarios C05, D19).
 
 use quorate_core::{LogIndex, Membership, SnapshotMeta};
 

@@ -164,23 +164,8 @@ impl World {
                 last,
                 transfer,
             } => {
-                let Some(life) = self.nodes[id.node].life.as_deref() else {
-                    return Ok(());
-                };
                 let is_granted = grants(from);
-                if is_granted {
-                    vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
-                    self.observe_floor(id, before, from, last)?;
-                }
-                // A vote that was given before may be told again at any time.
-                let Some(life) = self.nodes[id.node].life.as_deref() else {
-                    return Ok(());
-                };
-                let is_new = is_granted && self.checks.votes.of(id.node, term) != Some(from);
-                let moves_term = life.glimpse.term > before.term;
-                if (is_new || moves_term) && !transfer {
-                    self.observe_yielding(id, from, before)?;
-                }
+                self.observe_vote(id, before, (from, term, last), transfer, is_granted)?;
             }
             Cause::PreVote { from, last } => {
                 let saves = |action: &Action| matches!(action, Action::SaveHardState { .. });
@@ -223,6 +208,31 @@ impl World {
         }
         self.observe_outcomes(id, actions)?;
         self.checks.outcomes.step_ends()
+    }
+
+    /// `from`, whose log ends in `last`, asked for a vote in `term` and got it or not.
+    fn observe_vote(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        (from, term, last): (NodeId, Term, EntryId),
+        transfer: bool,
+        is_granted: bool,
+    ) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let moves_term = life.glimpse.term > before.term;
+        if is_granted {
+            vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
+            self.observe_floor(id, before, from, last)?;
+        }
+        // A vote that was given before may be told again at any time.
+        let is_new = is_granted && self.checks.votes.of(id.node, term) != Some(from);
+        if (is_new || moves_term) && !transfer {
+            self.observe_yielding(id, from, before)?;
+        }
+        Ok(())
     }
 
     /// A vote, or the promise of one, is given to a candidate whose log ends in `last`.

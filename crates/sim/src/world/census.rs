@@ -14,6 +14,9 @@ use crate::check::{
     retention, room, snapshot_install, transfer, truthful_removal,
 };
 
+/// The engine counts what it keeps in stretches of this many bytes, and may count one too many.
+const STRETCH_BYTES: u64 = 2 << 20;
+
 impl World {
     /// The membership in force and everything else that an engine shows of itself.
     pub(super) fn observe_state(
@@ -40,13 +43,13 @@ impl World {
                     self.observe_changed(id, *change, *entry)?;
                 }
                 Action::HandedOver { .. } => self.counts.transfers += 1,
+                Action::PurgeLog { through } => self.observe_purge(id, through.index, status)?,
                 Action::Send { .. }
                 | Action::LoadEntries { .. }
                 | Action::SaveHardState { .. }
                 | Action::AppendEntries { .. }
                 | Action::InstallSnapshot { .. }
                 | Action::RestoreSnapshot { .. }
-                | Action::PurgeLog { .. }
                 | Action::SnapshotDue
                 | Action::ReceiveSnapshot { .. }
                 | Action::DropSnapshot { .. }
@@ -258,6 +261,23 @@ impl World {
         }
         let trailing = self.knobs.engine.trailing_entries;
         retention::keeps_log(id, status.first, status.snapshot.index, trailing)
+    }
+
+    /// A leader lets go of its log up to `through`.
+    fn observe_purge(&self, id: LifeId, through: LogIndex, status: &Status) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let bytes_at = |index| life.log.mark(index).map_or(0, |mark| mark.bytes);
+        for peer in &status.peers {
+            if let quorate_core::PeerMode::Snapshot { last, .. } = peer.mode {
+                let bytes = bytes_at(life.log.last()) - bytes_at(last.index);
+                let limit = self.knobs.engine.max_retained_bytes;
+                let limit = limit.saturating_sub(STRETCH_BYTES);
+                retention::purges(id, through, last.index, (bytes, limit))?;
+            }
+        }
+        Ok(())
     }
 
     /// A step wants a snapshot installed. The log of the engine changes with that.

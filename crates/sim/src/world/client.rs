@@ -276,7 +276,7 @@ impl World {
     }
 
     /// The engine refused a request.
-    pub(super) fn refused(&mut self, id: LifeId, request: Request, reason: Refusal) {
+    pub(super) fn refused(&mut self, id: LifeId, request: Request, reason: Refusal) -> Check {
         self.counts.refused_for_room += u64::from(reason == Refusal::NoRoom);
         match request {
             Request::Proposal(_) => self.counts.proposals_refused += 1,
@@ -290,5 +290,6 @@ impl World {
             }
             Request::Transfer(_) => self.counts.transfers_refused += 1,
         }
+        Ok(())
     }
 }

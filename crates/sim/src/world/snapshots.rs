@@ -70,16 +70,16 @@ impl World {
     }
 
     /// The engine wants the bytes of a snapshot from `from`.
-    pub(super) fn receive(&mut self, id: LifeId, from: NodeId, meta: SnapshotMeta) {
+    pub(super) fn receive(&mut self, id: LifeId, from: NodeId, meta: SnapshotMeta) -> Check {
         let of = self
             .choices
             .between(1, self.knobs.snapshot.parts_max, Site::Fetch);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
-            return;
+            return Ok(());
         };
         if let Some(known) = life.receiving.as_mut().filter(|known| known.meta == meta) {
             known.from = from;
-            return;
+            return Ok(());
         }
         life.clients.last_fetch += 1;
         let number = life.clients.last_fetch;
@@ -91,6 +91,7 @@ impl World {
             number,
         });
         self.schedule_fetch(id, number);
+        Ok(())
     }
 
     fn schedule_fetch(&mut self, id: LifeId, number: u64) {
@@ -149,9 +150,9 @@ impl World {
         write: WriteId,
         meta: &SnapshotMeta,
         discards_log: bool,
-    ) {
+    ) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
-            return;
+            return Ok(());
         };
         let mut arrived = life.received.extract_if(.., |it| it.meta == *meta);
         let snapshot = arrived.next();
@@ -160,7 +161,7 @@ impl World {
             let install = Write::Install(snapshot, discards_log);
             life.writes.push(write, install);
         }
-        self.written(id);
+        self.written(id)
     }
 
     /// The engine wants the state machine replaced.
