@@ -70,6 +70,12 @@ impl Applies {
         );
         self.handed = index;
         self.unapplied.push(index, 0);
+        self.forget_load();
+    }
+
+    /// What is being loaded is not needed: a snapshot takes its place, and the log may go before
+    /// the answer comes.
+    pub(crate) fn forget_load(&mut self) {
         self.loaded = Entries::empty();
         self.loading = None;
     }

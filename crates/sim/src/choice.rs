@@ -48,6 +48,20 @@ pub enum Site {
     Pause,
     /// Which links are cut, and for how long.
     Partition,
+    /// How long taking a snapshot takes, and whether it fails.
+    Take,
+    /// How long each part of a snapshot travels, and whether it is lost.
+    Fetch,
+    /// How much of what may be purged is.
+    Purge,
+    /// When, where and how the membership is to be changed.
+    Change,
+    /// When and to whom leadership is to be handed over.
+    Transfer,
+    /// When and where a disk fills up or is freed.
+    Room,
+    /// When and where a log is damaged, and how much of it.
+    Damage,
 }
 
 /// A seeded stream of choices.

@@ -80,6 +80,48 @@ counts! {
     pauses: "pauses",
     /// Times at which links were cut.
     cuts: "cuts of links",
+    /// Changes of the membership appended.
+    changes: "membership changes appended",
+    /// Memberships committed.
+    changes_committed: "membership changes committed",
+    /// Memberships taken back because the entry that held them was replaced.
+    changes_rolled_back: "membership changes rolled back",
+    /// Changes of the membership refused.
+    changes_refused: "membership changes refused",
+    /// Nodes that were told that they are no members.
+    removals_told: "removed nodes told so",
+    /// Snapshots taken.
+    snapshots_taken: "snapshots taken",
+    /// Snapshots that could not be taken.
+    snapshots_failed: "snapshots that failed",
+    /// Offers of snapshots.
+    snapshots_offered: "snapshot offers sent",
+    /// Snapshots installed.
+    snapshots_installed: "snapshots installed",
+    /// Of these, in place of a log.
+    logs_discarded: "logs replaced by a snapshot",
+    /// Snapshots that could not be fetched.
+    snapshots_lost: "snapshots lost on their way",
+    /// State machines replaced by a snapshot.
+    restores: "state machines restored",
+    /// Times at which old entries were purged.
+    purges: "logs purged",
+    /// Transfers of leadership that came to the target's campaign.
+    transfers: "leaderships handed over",
+    /// Transfers of leadership that timed out.
+    transfers_timed_out: "transfers timed out",
+    /// Transfers of leadership that were refused otherwise.
+    transfers_refused: "transfers refused",
+    /// Reads served on a lease.
+    lease_reads: "reads on a lease",
+    /// Logs that lost acknowledged entries.
+    damages: "damaged logs",
+    /// Damaged nodes that hold everything again.
+    repairs: "suspect nodes repaired",
+    /// Requests refused because a leader's disk was full.
+    refused_for_room: "requests refused for room",
+    /// Entries not taken by followers whose disks were full.
+    full_disks: "appends not taken for room",
     /// Messages sent.
     sent: "messages sent",
     /// Messages that never arrived.

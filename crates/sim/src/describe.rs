@@ -1,7 +1,8 @@
 //! Events, actions and messages as short text for the trace. Nothing here is read by a machine.
 
 use quorate_core::{
-    Action, AppendOutcome, Body, Entries, Event, LoadOutcome, LoadPurpose, Message, Payload,
+    Action, AppendOutcome, Body, Entries, Event, LoadOutcome, LoadPurpose, Membership, Message,
+    NodeId, Payload,
 };
 
 use crate::digest::token;
@@ -30,6 +31,14 @@ pub(crate) fn event(event: &Event) -> String {
             outcome: LoadOutcome::Failed,
         } => format!("{load} failed"),
         Event::Applied(index) => format!("applied {index}"),
+        Event::ChangeMembership { change, what } => format!("{change}: {what:?}"),
+        Event::TransferLeadership { transfer, target } => format!("{transfer} to {target:?}"),
+        Event::SnapshotTaken(snapshot) => format!("snapshot {} taken", snapshot.last),
+        Event::SnapshotFailed => "snapshot failed".to_owned(),
+        Event::SnapshotProgress { last, bytes } => format!("snapshot {last}: {bytes} bytes"),
+        Event::SnapshotReceived { last } => format!("snapshot {last} received"),
+        Event::SnapshotLost { last } => format!("snapshot {last} lost"),
+        Event::Room { bytes } => format!("room for {bytes} bytes"),
     }
 }
 
@@ -54,9 +63,32 @@ pub(crate) fn action(action: &Action) -> String {
             let vote = state
                 .vote
                 .map_or("nobody".to_owned(), |vote| vote.to_string());
-            format!("save {write} {} vote {vote}", state.term)
+            format!(
+                "save {write} {} vote {vote} floor {:?}",
+                state.term, state.floor
+            )
         }
         Action::AppendEntries { write, entries: it } => format!("append {write} {}", entries(it)),
+        Action::InstallSnapshot {
+            write,
+            snapshot,
+            discard_log,
+        } => {
+            format!("install {write} {} discard {discard_log}", snapshot.last)
+        }
+        Action::RestoreSnapshot { snapshot } => format!("restore {}", snapshot.last),
+        Action::PurgeLog { through } => format!("purge through {through}"),
+        Action::SnapshotDue => "snapshot is due".to_owned(),
+        Action::ReceiveSnapshot { from, snapshot } => {
+            format!("receive {} from {from}", snapshot.last)
+        }
+        Action::DropSnapshot { snapshot } => format!("drop snapshot {}", snapshot.last),
+        Action::MembershipAppended { change, entry } => format!("{change} stands at {entry}"),
+        Action::MembershipChanged { index, membership } => {
+            format!("members since {index}: {}", members(membership))
+        }
+        Action::Removed { index } => format!("is removed as of {index}"),
+        Action::HandedOver { transfer, target } => format!("{transfer}: {target} takes over"),
         Action::Apply { entries: it } => format!("apply {}", entries(it)),
         Action::Proposed { proposal, first } => format!("proposed {proposal} at {first}"),
         Action::ReadReady { read, index } => format!("{read} sees {index}"),
@@ -88,6 +120,7 @@ pub(crate) fn message(message: &Message) -> String {
             entries: it,
             commit,
             round,
+            last: _,
         } => {
             format!(
                 "append after {prev} {} commit {commit} {round}",
@@ -98,9 +131,10 @@ pub(crate) fn message(message: &Message) -> String {
             asked,
             round,
             outcome: AppendOutcome::Matched(index),
-            ..
+            suspect,
         } => {
-            format!("matched {index} for {asked} {round}")
+            let suspect = if *suspect { " (suspect)" } else { "" };
+            format!("matched {index} for {asked} {round}{suspect}")
         }
         Body::AppendReply {
             asked,
@@ -108,6 +142,20 @@ pub(crate) fn message(message: &Message) -> String {
             outcome: AppendOutcome::Conflict { refused, hint },
             ..
         } => format!("conflict at {refused}, hint {hint}, for {asked} {round}"),
+        Body::SnapshotOffer { snapshot, round } => {
+            format!("offers snapshot {} {round}", snapshot.last)
+        }
+        Body::SnapshotReply {
+            asked,
+            round,
+            last,
+            outcome,
+            ..
+        } => {
+            format!("snapshot {last}: {outcome:?} for {asked} {round}")
+        }
+        Body::TimeoutNow => "campaign now".to_owned(),
+        Body::Removed { index } => format!("you are removed as of {index}"),
         Body::ReadIndex { read } => format!("read index for {read}?"),
         Body::ReadIndexReply { read, index } => match index {
             Some(index) => format!("{read} sees {index}"),
@@ -125,9 +173,23 @@ fn entries(entries: &Entries) -> String {
     let payload = match &first.payload {
         Payload::Noop => "no-op".to_owned(),
         Payload::Command(bytes) => format!("{:x}", token(bytes)),
+        Payload::Membership(bytes) => match Membership::decode(bytes) {
+            Ok(membership) => members(&membership),
+            Err(error) => error.to_string(),
+        },
     };
     if entries.len() == 1 {
         return format!("[{} {payload}]", first.id());
     }
     format!("[{} {payload} ..= {}]", first.id(), last.id())
+}
+
+/// Voters, and learners in brackets.
+fn members(membership: &Membership) -> String {
+    let list = |nodes: &[NodeId]| {
+        let names: Vec<_> = nodes.iter().map(NodeId::to_string).collect();
+        names.join(" ")
+    };
+    let (voters, learners) = (list(membership.voters()), list(membership.learners()));
+    format!("{{{voters} ({learners})}}")
 }

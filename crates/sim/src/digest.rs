@@ -38,6 +38,10 @@ pub(crate) fn chain(before: u64, entry: &Entry) -> u64 {
     let (kind, payload) = match &entry.payload {
         Payload::Noop => (1, 0),
         Payload::Command(bytes) => (2, token(bytes) ^ mix(bytes.len() as u64)),
+        Payload::Membership(bytes) => {
+            let fold = |hash: u64, byte: &u8| mix(hash ^ u64::from(*byte));
+            (3, bytes.iter().fold(0, fold))
+        }
     };
     mix(mix(before ^ entry.term.get()) ^ mix(entry.index.get() ^ (kind << 60)) ^ mix(payload))
 }

@@ -139,6 +139,36 @@ pub(crate) struct ClientKnobs {
     pub(crate) read_every: u64,
 }
 
+/// What happens to snapshots on their way.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotKnobs {
+    /// Longest time that writing one takes.
+    pub(crate) take_max: u64,
+    /// Snapshots that cannot be taken (scenario D14).
+    pub(crate) failure_ppm: u64,
+    /// Parts in which one is fetched, at most.
+    pub(crate) parts_max: u64,
+    /// Longest time that a part travels.
+    pub(crate) part_max: u64,
+    /// Parts that are lost, and the snapshot with them.
+    pub(crate) loss_ppm: u64,
+}
+
+/// What operators do, and what they have to repair. Mean times between; `None`: never.
+#[derive(Clone, Debug)]
+pub(crate) struct OperatorKnobs {
+    /// From one change of the membership to the next.
+    pub(crate) change_every: Option<u64>,
+    /// From one transfer of leadership to the next.
+    pub(crate) transfer_every: Option<u64>,
+    /// From one disk that fills up, or is freed, to the next (scenario G08).
+    pub(crate) room_every: Option<u64>,
+    /// From one damaged log to the next.
+    pub(crate) damage_every: Option<u64>,
+    /// Each start of a node draws its election priority anew.
+    pub(crate) mixed_priority: bool,
+}
+
 /// The settings of one world.
 #[derive(Clone, Debug)]
 pub(crate) struct Knobs {
@@ -146,6 +176,8 @@ pub(crate) struct Knobs {
     pub(crate) voters: u64,
     /// Learners, the nodes behind them.
     pub(crate) learners: u64,
+    /// Nodes with an empty disk that may be added, behind those.
+    pub(crate) spares: u64,
     /// How hosts perform actions.
     pub(crate) host: HostMode,
     /// Engine settings, of which each node takes a copy under its own name.
@@ -158,6 +190,10 @@ pub(crate) struct Knobs {
     pub(crate) process: ProcessKnobs,
     /// The clients.
     pub(crate) client: ClientKnobs,
+    /// The snapshots.
+    pub(crate) snapshot: SnapshotKnobs,
+    /// The operators.
+    pub(crate) operator: OperatorKnobs,
 }
 
 impl Knobs {
@@ -166,7 +202,14 @@ impl Knobs {
         let voters = choices.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7], Site::Knob);
         let learners = choices.pick(&[0, 0, 0, 1, 2], Site::Knob);
         let host = choices.pick(&[HostMode::Serial, HostMode::Overlapping], Site::Knob);
-        let engine = engine(choices);
+        let mut engine = engine(choices);
+        let operator = operator(choices);
+        let spares = match operator.change_every {
+            Some(_) => choices.between(0, 3, Site::Knob),
+            None => 0,
+        };
+        let mut process = process(choices);
+        draw_lease(&mut engine, &mut process, choices);
         let client = ClientKnobs {
             propose_every: choices.log_between(2 * MILLI, 400 * MILLI, Site::Knob),
             batch_max: choices.log_between(1, 32, Site::Knob),
@@ -176,18 +219,26 @@ impl Knobs {
         Self {
             voters,
             learners,
+            spares,
             host,
             engine,
             network: network(choices),
             disk: disk(choices),
-            process: process(choices),
+            process,
             client,
+            snapshot: snapshot(choices),
+            operator,
         }
     }
 
-    /// Voters and learners.
+    /// Voters, learners and spares.
     pub(crate) const fn nodes(&self) -> u64 {
-        self.voters + self.learners
+        self.voters + self.learners + self.spares
+    }
+
+    /// Whether a node is there from the cluster's birth on.
+    pub(crate) const fn is_founder(&self, node: NodeId) -> bool {
+        node.get() <= self.voters + self.learners
     }
 
     /// The same world with every fault switched off and ordinary latencies, in which the cluster
@@ -222,6 +273,20 @@ impl Knobs {
             apply_max: 50 * MICRO,
             ..calm.process
         };
+        calm.snapshot = SnapshotKnobs {
+            take_max: MILLI,
+            failure_ppm: 0,
+            part_max: MILLI,
+            loss_ppm: 0,
+            ..calm.snapshot
+        };
+        calm.operator = OperatorKnobs {
+            change_every: None,
+            transfer_every: None,
+            room_every: None,
+            damage_every: None,
+            ..calm.operator
+        };
         calm
     }
 }
@@ -246,7 +311,54 @@ fn engine(choices: &mut Choices) -> Config {
     config.max_uncommitted_bytes = choices.log_between(1 << 10, 128 << 10, Site::Knob);
     config.max_unapplied_bytes = choices.log_between(64, 1 << 20, Site::Knob);
     config.window_bytes = choices.log_between(64, 1 << 20, Site::Knob);
+    config.snapshot_entries = choices
+        .chance(600_000, Site::Knob)
+        .then(|| choices.log_between(5, 200, Site::Knob));
+    config.snapshot_bytes = choices
+        .chance(200_000, Site::Knob)
+        .then(|| choices.log_between(512, 64 << 10, Site::Knob));
+    config.trailing_entries = choices.choose(51, Site::Knob);
+    config.max_retained_bytes = choices.log_between(64, 16 << 20, Site::Knob);
+    config.require_reachable_quorum = choices.chance(750_000, Site::Knob);
     config
+}
+
+/// Leases are on in half of the seeds, and then no clock may drift more than the engines allow
+/// for (scenario E08): half of it each way, within the longest time that a lease counts on.
+fn draw_lease(engine: &mut Config, process: &mut ProcessKnobs, choices: &mut Choices) {
+    if !choices.chance(500_000, Site::Knob) {
+        return;
+    }
+    let silence = u64::try_from(engine.election_timeout_min.as_nanos()).unwrap_or(u64::MAX);
+    let drift = choices.log_between(MILLI, silence / 4, Site::Knob);
+    engine.clock_drift = Duration::from_nanos(drift);
+    let margin = engine.clock_drift + engine.heartbeat_interval;
+    let longest = engine.election_timeout_min.saturating_sub(margin);
+    let share = choices.pick(&[4, 4, 4, 3, 2, 1], Site::Knob);
+    engine.lease = Some(longest / 4 * share);
+    process.skew_ppm = drift.saturating_mul(1_000_000) / silence / 2;
+}
+
+/// Settings of snapshots on their way.
+fn snapshot(choices: &mut Choices) -> SnapshotKnobs {
+    SnapshotKnobs {
+        take_max: choices.log_between(100 * MICRO, 500 * MILLI, Site::Knob),
+        failure_ppm: rate(choices, 1_000, 500_000),
+        parts_max: choices.between(1, 5, Site::Knob),
+        part_max: choices.log_between(MILLI, 500 * MILLI, Site::Knob),
+        loss_ppm: rate(choices, 1_000, 300_000),
+    }
+}
+
+/// What operators do.
+fn operator(choices: &mut Choices) -> OperatorKnobs {
+    OperatorKnobs {
+        change_every: interval(choices, 100 * MILLI, 3 * SECOND),
+        transfer_every: interval(choices, 200 * MILLI, 5 * SECOND),
+        room_every: interval(choices, 200 * MILLI, 5 * SECOND),
+        damage_every: interval(choices, 300 * MILLI, 5 * SECOND),
+        mixed_priority: choices.chance(500_000, Site::Knob),
+    }
 }
 
 /// Settings of the network.

@@ -11,8 +11,13 @@
 //!
 //! A world runs in two parts. Under faults, every property of [`Property`] that speaks of safety
 //! is checked after every step, and for what concerns a single action, as it is performed. Then
-//! all faults end, and the cluster must elect a leader, serve writes and reads at every node, end
-//! with equal logs and be quiet, in bounded virtual time.
+//! all faults end, and the cluster must elect a leader, serve writes and reads at every member,
+//! end with equal logs and be quiet, in bounded virtual time.
+//!
+//! Meanwhile operators change the membership, hand leadership over and restart nodes that were
+//! removed; snapshots are taken, fetched, lost and installed; clocks drift as far as leases allow
+//! for; disks fill up and are freed; and logs lose entries that they had acknowledged, one node at
+//! a time, which is as much as can be survived.
 //!
 //! # To add a fault
 //! Give it a setting in `knobs.rs`, off in half of the seeds, and switch it off in
@@ -30,8 +35,9 @@
 //! and end it when the world is calm.
 //!
 //! # Not modelled
-//! One engine per node stands for the whole host, so bytes on the wire and on disk are not here;
-//! nor are damaged disks, snapshots and changes of membership.
+//! One engine per node stands for the whole host, so bytes on the wire and on disk are not here.
+//! That a disk can tell damage from a torn write is taken for granted, and so is that the bytes of
+//! a snapshot arrive as they were sent.
 
 mod check;
 mod choice;

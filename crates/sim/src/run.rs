@@ -98,6 +98,16 @@ mod tests {
             (total.loads, "loads of old entries"),
             (total.storage_failures, "disk failures"),
             (total.overwritten, "overwritten commands"),
+            (total.changes_committed, "changes of the membership"),
+            (total.snapshots_installed, "snapshots from a leader"),
+            (total.snapshots_lost, "snapshots lost on their way"),
+            (total.restores, "restored machines"),
+            (total.transfers, "transfers of leadership"),
+            (total.transfers_timed_out, "transfers that failed"),
+            (total.lease_reads, "reads on a lease"),
+            (total.removals_told, "removed nodes"),
+            (total.repairs, "repaired logs"),
+            (total.refused_for_room, "full disks"),
         ] {
             assert!(count > 0, "no {what} in sixty seeds");
         }

@@ -1,12 +1,12 @@
 //! The shape of a log: term and chain hash of every entry, without the entries. Two shapes with
 //! equal hashes at an index stand for logs that are equal up to there.
 
-use quorate_core::{Entry, EntryId, LogIndex, Term};
+use quorate_core::{Entry, EntryId, LogIndex, Membership, Payload, Term};
 
 use crate::digest::chain;
 
 /// Term and chain hash of the log that ends here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) term: Term,
     pub(crate) hash: u64,
@@ -23,9 +23,13 @@ impl Mark {
     };
 }
 
-/// The marks of a log that starts at index 1.
+/// The marks of a log that starts at index 1, and the memberships in it. Of what a snapshot
+/// replaced it still knows everything: checkers compare whole histories.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Shape(Vec<Mark>);
+pub(crate) struct Shape {
+    marks: Vec<Mark>,
+    memberships: Vec<(LogIndex, Membership)>,
+}
 
 impl Shape {
     /// The mark at `index`; that of the empty log at index 0.
@@ -33,42 +37,78 @@ impl Shape {
         if index == LogIndex::NONE {
             return Some(Mark::EMPTY);
         }
-        self.0.get(index.prev().get() as usize).copied()
+        self.marks.get(index.prev().get() as usize).copied()
     }
 
     /// Last index.
     pub(crate) fn last(&self) -> LogIndex {
-        LogIndex::new(self.0.len() as u64)
+        LogIndex::new(self.marks.len() as u64)
     }
 
     /// Id of the last entry.
     pub(crate) fn last_id(&self) -> EntryId {
-        let term = self.0.last().map_or(Term::ZERO, |mark| mark.term);
+        let term = self.marks.last().map_or(Term::ZERO, |mark| mark.term);
         EntryId::new(self.last(), term)
     }
 
     /// Drops everything from `index` on.
     pub(crate) fn truncate_from(&mut self, index: LogIndex) {
-        self.0.truncate(index.prev().get() as usize);
+        self.marks.truncate(index.prev().get() as usize);
+        self.memberships.retain(|(at, _)| *at < index);
     }
 
     /// Adds an entry at the end and returns its mark.
     pub(crate) fn push(&mut self, entry: &Entry) -> Mark {
-        let before = self.0.last().copied().unwrap_or(Mark::EMPTY);
+        let before = self.marks.last().copied().unwrap_or(Mark::EMPTY);
         let bytes = before.bytes + entry.size_bytes();
         let mark = Mark {
             term: entry.term,
             hash: chain(before.hash, entry),
             bytes,
         };
-        self.0.push(mark);
+        if let Payload::Membership(bytes) = &entry.payload
+            && let Ok(membership) = Membership::decode(bytes)
+        {
+            self.memberships.push((entry.index, membership));
+        }
+        self.marks.push(mark);
         mark
     }
 
-    /// The first entry of each term.
-    pub(crate) fn term_starts(&self) -> Vec<EntryId> {
+    /// Whether this very entry is in the log.
+    pub(crate) fn contains(&self, id: EntryId) -> bool {
+        self.mark(id.index).is_some_and(|mark| mark.term == id.term)
+    }
+
+    /// The shape of these entries, which start at index 1.
+    pub(crate) fn of_entries(entries: &[Entry]) -> Self {
+        let mut shape = Self::default();
+        for entry in entries {
+            shape.push(entry);
+        }
+        shape
+    }
+
+    /// The newest membership in the log up to `index`, and where it stands; `None` where the
+    /// founders still are in force.
+    pub(crate) fn membership_at(&self, index: LogIndex) -> Option<(LogIndex, &Membership)> {
+        let mut known = self.memberships.iter().rev();
+        let (at, membership) = known.find(|(at, _)| *at <= index)?;
+        Some((*at, membership))
+    }
+
+    /// The memberships that stand behind `before`.
+    pub(crate) fn memberships_behind(&self, before: LogIndex) -> Vec<(LogIndex, Membership)> {
+        let mut behind = self.memberships.clone();
+        behind.retain(|(at, _)| *at > before);
+        behind
+    }
+
+    /// The first entry of each term behind `before`.
+    pub(crate) fn term_starts(&self, before: LogIndex) -> Vec<EntryId> {
         let mut starts: Vec<EntryId> = Vec::new();
-        for (place, mark) in self.0.iter().enumerate() {
+        let behind = self.marks.iter().enumerate().skip(before.get() as usize);
+        for (place, mark) in behind {
             if starts.last().is_none_or(|start| start.term != mark.term) {
                 starts.push(EntryId::new(LogIndex::new(place as u64 + 1), mark.term));
             }
@@ -84,7 +124,7 @@ impl Shape {
             shape.push(&Entry {
                 index: shape.last().next(),
                 term: Term::new(term),
-                payload: quorate_core::Payload::Noop,
+                payload: Payload::Noop,
             });
         }
         shape
@@ -107,8 +147,12 @@ mod tests {
     fn term_starts_name_the_first_entry_of_each_term() {
         let id = |index, term| EntryId::new(LogIndex::new(index), Term::new(term));
         assert_eq!(
-            Shape::of(&[1, 1, 4, 4, 6]).term_starts(),
+            Shape::of(&[1, 1, 4, 4, 6]).term_starts(LogIndex::NONE),
             [id(1, 1), id(3, 4), id(5, 6)]
+        );
+        assert_eq!(
+            Shape::of(&[1, 1, 4, 4, 6]).term_starts(LogIndex::new(3)),
+            [id(4, 4), id(5, 6)]
         );
     }
 }

@@ -151,6 +151,7 @@ impl Engine {
                 .reset(snapshot.membership_index, membership);
         }
         self.commit = last.index;
+        self.applies.forget_load();
         self.snapshots.install(write, snapshot);
         self.counters.snapshots_installed += 1;
         let installed = SnapshotOutcome::Installed;
@@ -193,7 +194,9 @@ impl Engine {
         }
     }
 
-    /// Asks for a snapshot when enough was applied since the last.
+    /// Asks for a snapshot when enough was applied since the last. A node that was added learns
+    /// of the members only with the entry that added it: a snapshot from before would name none,
+    /// and nobody could use it.
     pub(super) fn ask_for_snapshot(&mut self) {
         let limits = (self.config.snapshot_bytes, self.config.snapshot_entries);
         let applied = self.applies.applied();
@@ -218,6 +221,7 @@ impl Engine {
             && self.has_members_at(last.index)
             && self.log.contains(last)
             && last.index > self.log.before().index
+            && !snapshot.membership.voters().is_empty()
             && in_force == (snapshot.membership_index, &snapshot.membership);
         let is_newer = last.index > self.snapshots.last().index;
         if is_sound && is_newer && self.snapshots.installing().is_none() {

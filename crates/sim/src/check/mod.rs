@@ -17,6 +17,8 @@ pub(crate) mod commit_ledger;
 pub(crate) mod commit_monotonic;
 pub(crate) mod commit_quorum;
 pub(crate) mod committed_truncation;
+pub(crate) mod config_change;
+pub(crate) mod config_in_force;
 pub(crate) mod election_quorum;
 pub(crate) mod election_safety;
 pub(crate) mod leader_append_only;
@@ -27,12 +29,23 @@ pub(crate) mod match_truth;
 pub(crate) mod one_outcome;
 pub(crate) mod pause;
 pub(crate) mod persist_before_send;
+pub(crate) mod pointer_order;
 pub(crate) mod pre_vote;
+pub(crate) mod promoted;
 pub(crate) mod read_fresh;
 pub(crate) mod real_time_order;
+pub(crate) mod removed_silent;
+pub(crate) mod retention;
+pub(crate) mod room;
+pub(crate) mod snapshot_install;
+pub(crate) mod snapshot_label;
+pub(crate) mod snapshot_restore;
 pub(crate) mod state_machine_safety;
 pub(crate) mod stickiness;
+pub(crate) mod suspect;
 pub(crate) mod term_monotonic;
+pub(crate) mod transfer;
+pub(crate) mod truthful_removal;
 pub(crate) mod vote_once;
 pub(crate) mod vote_up_to_date;
 
@@ -91,6 +104,33 @@ pub enum Property {
     OneOutcome,
     /// Every queue stays within its limit (scenario B21).
     BoundedMemory,
+    /// The membership in force is the newest in the log (scenario C03).
+    ConfigInForce,
+    /// Memberships change by one server, one at a time (scenarios C01, C02).
+    ConfigChange,
+    /// A new voter holds nearly everything (scenario C11).
+    PromotedCaughtUp,
+    /// Whoever may not lead does not campaign (scenario A12).
+    RemovedSilent,
+    /// Whoever believes that it was removed was (scenario A12).
+    TruthfulRemoval,
+    /// Leadership is handed to a voter that holds everything, in bounded time (scenario F03).
+    TransferSafety,
+    /// Whoever lost entries votes for nobody who may lack them, until it holds them again.
+    SuspectRule,
+    /// Nothing is appended beyond the room on the disk (scenario G08).
+    RoomKept,
+    /// Old entries and snapshots do not pile up (scenario D12).
+    BoundedRetention,
+    /// What is purged is within a durable snapshot that the log continues (scenario D07).
+    PointerOrder,
+    /// The label of a snapshot is true (scenario C05).
+    SnapshotCommitted,
+    /// Only a whole and newer snapshot is installed, and the log kept that continues it
+    /// (scenario D04).
+    SnapshotInstall,
+    /// A state machine holds what the committed log makes, also after a restore (scenario D01).
+    SnapshotRestore,
     /// The engine's own numbers agree with what it asked its host to do.
     StatusTruth,
     /// No engine reports a violation.
@@ -153,14 +193,13 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// Checkers of a world of `nodes`, the first `voters` of which vote, in which nothing
-    /// happened yet.
-    pub(crate) fn new(nodes: u64, voters: u64) -> Self {
+    /// Checkers of a world of `nodes` in which nothing happened yet.
+    pub(crate) fn new(nodes: u64) -> Self {
         Self {
             elections: election_safety::ElectionSafety::default(),
             votes: vote_once::VoteOnce::default(),
             terms: term_monotonic::TermMonotonic::new(nodes),
-            pre_votes: pre_vote::PreVotes::new(voters),
+            pre_votes: pre_vote::PreVotes::default(),
             matching: log_matching::LogMatching::default(),
             ledger: commit_ledger::CommitLedger::default(),
             machine: state_machine_safety::StateMachineSafety::default(),

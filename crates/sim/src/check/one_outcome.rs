@@ -1,10 +1,11 @@
 //! OneOutcome: every request of a client has exactly one outcome while its node lives: a batch of
-//! proposals within the step that handles it, a read some time later (scenario E14). A batch that
-//! was accepted is in the log where the answer says.
+//! proposals within the step that handles it; a read, a change of the membership and a transfer of
+//! leadership some time later (scenario E14). What was accepted is in the log where the answer
+//! says.
 
 use std::collections::BTreeSet;
 
-use quorate_core::{ProposalId, ReadId, Request};
+use quorate_core::{ChangeId, ProposalId, ReadId, Request, TransferId};
 
 use super::{Check, LifeId, Property, broken};
 
@@ -12,13 +13,20 @@ use super::{Check, LifeId, Property, broken};
 #[derive(Debug, Default)]
 pub(crate) struct Outcomes {
     reads: BTreeSet<(LifeId, ReadId)>,
+    changes: BTreeSet<(LifeId, ChangeId)>,
+    transfers: BTreeSet<(LifeId, TransferId)>,
     proposal: Option<(LifeId, ProposalId)>,
 }
 
 impl Outcomes {
-    /// `life` is given a read.
-    pub(crate) fn read_asked(&mut self, life: LifeId, read: ReadId) {
-        self.reads.insert((life, read));
+    /// `life` is given a request that may be answered later.
+    pub(crate) fn asked(&mut self, life: LifeId, request: Request) {
+        match request {
+            Request::Read(read) => self.reads.insert((life, read)),
+            Request::Change(change) => self.changes.insert((life, change)),
+            Request::Transfer(transfer) => self.transfers.insert((life, transfer)),
+            Request::Proposal(_) => unreachable!("a proposal is answered in its step"),
+        };
     }
 
     /// `life` is given a batch of proposals.
@@ -30,6 +38,8 @@ impl Outcomes {
     pub(crate) fn told(&mut self, life: LifeId, request: Request) -> Check {
         let was_open = match request {
             Request::Read(read) => self.reads.remove(&(life, read)),
+            Request::Change(change) => self.changes.remove(&(life, change)),
+            Request::Transfer(transfer) => self.transfers.remove(&(life, transfer)),
             Request::Proposal(proposal) => self
                 .proposal
                 .take_if(|open| *open == (life, proposal))
@@ -44,6 +54,11 @@ impl Outcomes {
         )
     }
 
+    /// What waits, for a violation.
+    pub(crate) fn describe(&self) -> String {
+        format!("{:?}, {:?}, {:?}", self.reads, self.changes, self.transfers)
+    }
+
     /// A step of `life` is over: a proposal must have been answered in it.
     pub(crate) fn step_ends(&mut self) -> Check {
         match self.proposal.take() {
@@ -55,14 +70,16 @@ impl Outcomes {
         }
     }
 
-    /// Reads that wait for an outcome.
+    /// Requests that wait for an outcome.
     pub(crate) fn waiting(&self) -> usize {
-        self.reads.len()
+        self.reads.len() + self.changes.len() + self.transfers.len()
     }
 
     /// `life` ended; nobody hears of its requests again.
     pub(crate) fn life_ends(&mut self, life: LifeId) {
         self.reads.retain(|(asked, _)| *asked != life);
+        self.changes.retain(|(asked, _)| *asked != life);
+        self.transfers.retain(|(asked, _)| *asked != life);
     }
 }
 
@@ -75,7 +92,7 @@ mod tests {
     fn fires_when_an_outcome_is_told_twice_or_unasked() {
         let mut checker = Outcomes::default();
         let read = Request::Read(ReadId::new(1));
-        checker.read_asked(life(1), ReadId::new(1));
+        checker.asked(life(1), Request::Read(ReadId::new(1)));
         must_fire(Property::OneOutcome, checker.told(life(2), read));
         assert!(checker.told(life(1), read).is_ok());
         must_fire(Property::OneOutcome, checker.told(life(1), read));
@@ -98,10 +115,24 @@ mod tests {
     }
 
     #[test]
+    fn fires_when_a_change_or_transfer_is_told_twice() {
+        let mut checker = Outcomes::default();
+        for request in [
+            Request::Change(ChangeId::new(1)),
+            Request::Transfer(TransferId::new(1)),
+        ] {
+            checker.asked(life(1), request);
+            assert_eq!(checker.waiting(), 1);
+            assert!(checker.told(life(1), request).is_ok());
+            must_fire(Property::OneOutcome, checker.told(life(1), request));
+        }
+    }
+
+    #[test]
     fn reads_of_a_life_end_with_it() {
         let mut checker = Outcomes::default();
-        checker.read_asked(life(1), ReadId::new(1));
-        checker.read_asked(life(2), ReadId::new(1));
+        checker.asked(life(1), Request::Read(ReadId::new(1)));
+        checker.asked(life(2), Request::Read(ReadId::new(1)));
         checker.life_ends(life(1));
         assert_eq!(checker.waiting(), 1);
     }

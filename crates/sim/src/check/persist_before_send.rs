@@ -1,7 +1,7 @@
 //! PersistBeforeSend: whatever a message promises is on stable storage when it leaves: its term,
 //! a vote, a campaign, a matched index (scenarios A01, A02, B15).
 
-use quorate_core::{AppendOutcome, Body, LogIndex, Message, NodeId, Term};
+use quorate_core::{AppendOutcome, Body, LogIndex, Message, NodeId, SnapshotOutcome, Term};
 
 use super::{Check, Property, broken};
 use crate::world::storage::Stable;
@@ -31,7 +31,17 @@ pub(crate) fn leaves(message: &Message, disk: &Stable) -> Check {
             // only good for a leader that nobody follows any more.
             saved.term > *asked || *index <= disk.shape().last() || *index == LogIndex::NONE
         }
-        Body::AppendReply {
+        Body::SnapshotReply {
+            asked,
+            last,
+            outcome: SnapshotOutcome::Installed,
+            ..
+        } => saved.term > *asked || disk.shape().contains(*last),
+        Body::SnapshotReply { .. }
+        | Body::SnapshotOffer { .. }
+        | Body::TimeoutNow
+        | Body::Removed { .. }
+        | Body::AppendReply {
             outcome: AppendOutcome::Conflict { .. },
             ..
         }
@@ -145,5 +155,26 @@ mod tests {
             leaves(&matched(1), &disk(4, None)).is_ok(),
             "the answer is out of date"
         );
+    }
+
+    #[test]
+    fn fires_when_a_snapshot_said_to_be_installed_is_not_on_disk() {
+        let outcome = |outcome| {
+            let body = Body::SnapshotReply {
+                asked: t(3),
+                round: Round::default(),
+                last: EntryId::new(i(1), t(1)),
+                outcome,
+                suspect: false,
+            };
+            message(3, body)
+        };
+        let installed = outcome(SnapshotOutcome::Installed);
+        must_fire(
+            Property::PersistBeforeSend,
+            leaves(&installed, &disk(3, None)),
+        );
+        let lost = outcome(SnapshotOutcome::Lost);
+        assert!(leaves(&lost, &disk(3, None)).is_ok());
     }
 }

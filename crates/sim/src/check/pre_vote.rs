@@ -4,27 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::{NodeId, Term};
+use quorate_core::{Membership, NodeId, Term};
 
 use super::{Check, LifeId, Property, broken};
 
 /// Who would vote for whom.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct PreVotes {
-    voters: u64,
     /// The newest campaign each life was promised votes for, and by whom.
     promises: BTreeMap<LifeId, (Term, Vec<NodeId>)>,
 }
 
 impl PreVotes {
-    /// In a cluster of `voters`, which are the nodes with the lowest numbers.
-    pub(crate) const fn new(voters: u64) -> Self {
-        Self {
-            voters,
-            promises: BTreeMap::new(),
-        }
-    }
-
     /// `life` received the promise of `voter` for a campaign in `campaign`.
     pub(crate) fn promised(&mut self, life: LifeId, campaign: Term, voter: NodeId) {
         let (term, voters) = self.promises.entry(life).or_insert((campaign, Vec::new()));
@@ -32,23 +23,20 @@ impl PreVotes {
             *term = campaign;
             voters.clear();
         }
-        if campaign == *term
-            && !voters.contains(&voter)
-            && voter != life.node
-            && voter.get() <= self.voters
-        {
+        if campaign == *term && !voters.contains(&voter) && voter != life.node {
             voters.push(voter);
         }
     }
 
-    /// `life` campaigns in `term`.
-    pub(crate) fn campaigns(&self, life: LifeId, term: Term) -> Check {
+    /// `life` campaigns in `term` for the votes of `membership`.
+    pub(crate) fn campaigns(&self, life: LifeId, term: Term, membership: &Membership) -> Check {
         let others = match self.promises.get(&life) {
             Some((campaign, voters)) if *campaign == term => voters.as_slice(),
             Some(_) | None => &[],
         };
-        let count = others.len() as u64 + 1;
-        if count > self.voters / 2 {
+        let voters = membership.voters();
+        let promised = |voter: &&NodeId| **voter == life.node || others.contains(voter);
+        if voters.iter().filter(promised).count() > voters.len() / 2 {
             return Ok(());
         }
         broken(
@@ -76,29 +64,28 @@ mod tests {
 
     #[test]
     fn fires_when_a_campaign_starts_without_a_majority_of_pre_votes() {
-        let mut checker = PreVotes::new(5);
+        let five = Membership::new((1..=5).map(n), [n(6)]);
+        let mut checker = PreVotes::default();
         checker.promised(life(1), t(4), n(2));
         checker.promised(life(1), t(4), n(2));
-        must_fire(Property::PreVote, checker.campaigns(life(1), t(4)));
+        checker.promised(life(1), t(4), n(6));
+        must_fire(Property::PreVote, checker.campaigns(life(1), t(4), &five));
         checker.promised(life(1), t(4), n(3));
-        assert!(checker.campaigns(life(1), t(4)).is_ok());
-        must_fire(Property::PreVote, checker.campaigns(life(1), t(5)));
+        assert!(checker.campaigns(life(1), t(4), &five).is_ok());
+        must_fire(Property::PreVote, checker.campaigns(life(1), t(5), &five));
+        let second = LifeId {
+            node: n(1),
+            number: 2,
+        };
+        must_fire(Property::PreVote, checker.campaigns(second, t(4), &five));
+        let alone = Membership::new([n(1)], []);
+        assert!(
+            PreVotes::default().campaigns(life(1), t(1), &alone).is_ok(),
+            "alone is a majority of one"
+        );
         must_fire(
             Property::PreVote,
-            checker.campaigns(
-                LifeId {
-                    node: n(1),
-                    number: 2,
-                },
-                t(4),
-            ),
-        );
-        let mut with_learners = PreVotes::new(3);
-        with_learners.promised(life(1), t(4), n(4));
-        must_fire(Property::PreVote, with_learners.campaigns(life(1), t(4)));
-        assert!(
-            PreVotes::new(1).campaigns(life(1), t(1)).is_ok(),
-            "alone is a majority of one"
+            PreVotes::default().campaigns(life(2), t(1), &alone),
         );
     }
 

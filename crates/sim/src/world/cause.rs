@@ -3,14 +3,15 @@
 //! `observe.rs`.
 
 use quorate_core::{
-    Action, Body, Entry, EntryId, Event, Message, NodeId, ProposalId, ReadId, Refusal, Request,
-    RoleName, Term,
+    Action, Body, ChangeId, Entry, EntryId, Event, Message, NodeId, ProposalId, ReadId, Refusal,
+    Request, RoleName, Term, TransferId,
 };
 
 use super::World;
 use super::node::{Batch, Glimpse};
 use crate::check::{
-    Check, LifeId, Property, bounded_memory, broken, pause, pre_vote, stickiness, vote_up_to_date,
+    Check, LifeId, Property, bounded_memory, broken, pause, pre_vote, stickiness, suspect,
+    vote_up_to_date,
 };
 use crate::digest::token;
 
@@ -25,7 +26,7 @@ pub(super) enum Cause {
         transfer: bool,
     },
     /// Somebody asks for a pre-vote.
-    PreVote { from: NodeId },
+    PreVote { from: NodeId, last: EntryId },
     /// A leader of `term` speaks.
     Append { term: Term },
     /// Somebody promises a vote.
@@ -34,6 +35,14 @@ pub(super) enum Cause {
     Propose(Batch),
     /// A client reads.
     Read(ReadId),
+    /// An operator changes the membership.
+    Change(ChangeId),
+    /// An operator hands leadership over.
+    Transfer(TransferId),
+    /// A leader tells a node to campaign.
+    TimeoutNow { from: NodeId },
+    /// The room on a disk is told.
+    Room(u64),
     /// A follower answers an append of term `asked`.
     Answer { from: NodeId, asked: Term },
     /// Time has passed.
@@ -54,9 +63,17 @@ impl Cause {
             }),
             Event::Read { read } => Self::Read(*read),
             Event::Tick { .. } => Self::Tick,
+            Event::ChangeMembership { change, .. } => Self::Change(*change),
+            Event::TransferLeadership { transfer, .. } => Self::Transfer(*transfer),
+            Event::Room { bytes } => Self::Room(*bytes),
             Event::Persisted(_)
             | Event::StorageFailed
             | Event::Loaded { .. }
+            | Event::SnapshotTaken(_)
+            | Event::SnapshotFailed
+            | Event::SnapshotProgress { .. }
+            | Event::SnapshotReceived { .. }
+            | Event::SnapshotLost { .. }
             | Event::Applied(_) => Self::Other,
         }
     }
@@ -69,12 +86,16 @@ impl Cause {
                 last: *last,
                 transfer: *transfer,
             },
-            Body::PreVote { .. } => Self::PreVote { from: message.from },
-            Body::AppendReply { asked, .. } => Self::Answer {
+            Body::PreVote { last, .. } => Self::PreVote {
+                from: message.from,
+                last: *last,
+            },
+            Body::AppendReply { asked, .. } | Body::SnapshotReply { asked, .. } => Self::Answer {
                 from: message.from,
                 asked: *asked,
             },
-            Body::Append { .. } => Self::Append { term: message.term },
+            Body::Append { .. } | Body::SnapshotOffer { .. } => Self::Append { term: message.term },
+            Body::TimeoutNow => Self::TimeoutNow { from: message.from },
             Body::PreVoteReply {
                 campaign,
                 granted: true,
@@ -84,6 +105,7 @@ impl Cause {
             },
             Body::PreVoteReply { granted: false, .. }
             | Body::VoteReply { .. }
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => Self::Other,
         }
@@ -105,12 +127,19 @@ impl World {
                 self.checks.outcomes.proposed(life.id, batch.proposal);
             }
             Cause::Read(read) => {
-                self.checks.outcomes.read_asked(life.id, read);
+                self.checks.outcomes.asked(life.id, Request::Read(read));
                 self.checks
                     .reads
                     .asked(life.id, read, self.checks.ledger.last());
             }
+            Cause::Change(change) => self.checks.outcomes.asked(life.id, Request::Change(change)),
+            Cause::Transfer(transfer) => {
+                let request = Request::Transfer(transfer);
+                self.checks.outcomes.asked(life.id, request);
+            }
+            Cause::Room(bytes) => life.room = bytes,
             Cause::Vote { .. }
+            | Cause::TimeoutNow { .. }
             | Cause::PreVote { .. }
             | Cause::Append { .. }
             | Cause::Answer { .. }
@@ -135,24 +164,14 @@ impl World {
                 last,
                 transfer,
             } => {
-                let Some(life) = self.nodes[id.node].life.as_deref() else {
-                    return Ok(());
-                };
                 let is_granted = grants(from);
-                if is_granted {
-                    vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
-                }
-                // A vote that was given before may be told again at any time.
-                let is_new = is_granted && self.checks.votes.of(id.node, term) != Some(from);
-                let moves_term = life.glimpse.term > before.term;
-                if (is_new || moves_term) && !transfer {
-                    self.observe_yielding(id, from, before)?;
-                }
+                self.observe_vote(id, before, (from, term, last), transfer, is_granted)?;
             }
-            Cause::PreVote { from } => {
+            Cause::PreVote { from, last } => {
                 let saves = |action: &Action| matches!(action, Action::SaveHardState { .. });
                 pre_vote::answered(id.node, actions.iter().any(saves))?;
                 if grants(from) {
+                    self.observe_floor(id, before, from, last)?;
                     self.observe_yielding(id, from, before)?;
                 }
             }
@@ -178,10 +197,56 @@ impl World {
                     pause::ticked_late(id.node, late, before.role, life.glimpse.role)?;
                 }
             }
-            Cause::Promise { .. } | Cause::Propose(_) | Cause::Read(_) | Cause::Other => {}
+            Cause::Promise { .. }
+            | Cause::Propose(_)
+            | Cause::Read(_)
+            | Cause::Change(_)
+            | Cause::Transfer(_)
+            | Cause::TimeoutNow { .. }
+            | Cause::Room(_)
+            | Cause::Other => {}
         }
         self.observe_outcomes(id, actions)?;
         self.checks.outcomes.step_ends()
+    }
+
+    /// `from`, whose log ends in `last`, asked for a vote in `term` and got it or not.
+    fn observe_vote(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        (from, term, last): (NodeId, Term, EntryId),
+        transfer: bool,
+        is_granted: bool,
+    ) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let moves_term = life.glimpse.term > before.term;
+        if is_granted {
+            vote_up_to_date::granted(id.node, life.log.last_id(), from, last)?;
+            self.observe_floor(id, before, from, last)?;
+        }
+        // A vote that was given before may be told again at any time.
+        let is_new = is_granted && self.checks.votes.of(id.node, term) != Some(from);
+        if (is_new || moves_term) && !transfer {
+            self.observe_yielding(id, from, before)?;
+        }
+        Ok(())
+    }
+
+    /// A vote, or the promise of one, is given to a candidate whose log ends in `last`.
+    fn observe_floor(
+        &self,
+        id: LifeId,
+        before: Glimpse,
+        candidate: NodeId,
+        last: EntryId,
+    ) -> Check {
+        if let Some(lost) = self.stables[id.node].lost().filter(|_| before.suspect) {
+            suspect::grants(id, candidate, last, lost.last_id())?;
+        }
+        Ok(())
     }
 
     /// A vote, or the promise of one, is given for the first time, or the term of a candidate is
@@ -218,10 +283,26 @@ impl World {
                     self.checks.outcomes.told(id, *request)?;
                     self.observe_refusal(id, *request, *reason)?;
                 }
+                Action::MembershipAppended { change, .. } => {
+                    let request = Request::Change(*change);
+                    self.checks.outcomes.told(id, request)?;
+                }
+                Action::HandedOver { transfer, .. } => {
+                    let request = Request::Transfer(*transfer);
+                    self.checks.outcomes.told(id, request)?;
+                }
                 Action::Send { .. }
                 | Action::LoadEntries { .. }
                 | Action::SaveHardState { .. }
                 | Action::AppendEntries { .. }
+                | Action::InstallSnapshot { .. }
+                | Action::RestoreSnapshot { .. }
+                | Action::PurgeLog { .. }
+                | Action::SnapshotDue
+                | Action::ReceiveSnapshot { .. }
+                | Action::DropSnapshot { .. }
+                | Action::MembershipChanged { .. }
+                | Action::Removed { .. }
                 | Action::Apply { .. }
                 | Action::RoleChanged { .. }
                 | Action::Fatal(_) => {}
@@ -281,13 +362,21 @@ impl World {
         };
         let role = life.glimpse.role;
         let is_true = match (request, reason) {
-            (Request::Proposal(_), Refusal::NotLeader { .. }) => role != RoleName::Leader,
+            (
+                Request::Proposal(_) | Request::Change(_) | Request::Transfer(_),
+                Refusal::NotLeader { .. },
+            ) => role != RoleName::Leader,
+            // Writes go on as soon as a transfer is over (scenario F05).
+            (Request::Proposal(_), Refusal::HandingOver) => {
+                life.glimpse.transfer_target.is_some() || !life.membership.1.is_voter(id.node)
+            }
             (Request::Proposal(_), Refusal::TooLarge { limit_bytes }) => life
                 .clients
                 .batch
                 .is_some_and(|(batch, _)| batch.largest > limit_bytes),
-            (Request::Proposal(_), Refusal::Overloaded | Refusal::TimedOut)
-            | (Request::Read(_), _) => true,
+            (Request::Proposal(_), Refusal::Change(_) | Refusal::Transfer(_)) => false,
+            (Request::Proposal(_), Refusal::Overloaded | Refusal::TimedOut | Refusal::NoRoom)
+            | (Request::Read(_) | Request::Change(_) | Request::Transfer(_), _) => true,
         };
         if self.is_settled {
             return broken(

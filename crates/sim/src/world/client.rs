@@ -2,12 +2,14 @@
 //! committed entries into the machine, and what clients are told in the end.
 
 use bytes::Bytes;
-use quorate_core::{Entries, EntryId, Event, LogIndex, NodeId, ReadId, Request, RoleName};
+use quorate_core::{Entries, EntryId, Event, LogIndex, NodeId, ReadId, Refusal, Request, RoleName};
 
-use super::node::Proposed;
+use super::node::{Job, Machine, Proposed};
+use super::storage::Snapshot;
 use super::{Happening, World};
-use crate::check::{Check, LifeId, Property, bounded_memory, broken};
+use crate::check::{Check, LifeId, Property, bounded_memory, broken, snapshot_restore};
 use crate::choice::Site;
+use crate::digest::chain;
 
 /// Inputs that may wait at a node before clients go away again: a host that is behind stops
 /// taking requests.
@@ -90,7 +92,7 @@ impl World {
     }
 
     /// One of those who lead, in half of the cases and if there is one; else anybody.
-    fn pick_node(&mut self, site: Site) -> NodeId {
+    pub(super) fn pick_node(&mut self, site: Site) -> NodeId {
         let is_informed = self.choices.chance(750_000, site);
         let turn = self.choices.choose(self.nodes.count(), site);
         let leads = |node: &NodeId| {
@@ -130,12 +132,12 @@ impl World {
             apply.handed = entry.index;
         }
         apply.untold.push_back((apply.handed, entries.size_bytes()));
-        apply.waiting.push_back(entries);
+        apply.waiting.push_back(Job::Apply(entries));
         self.start_apply(id);
         Ok(())
     }
 
-    fn start_apply(&mut self, id: LifeId) {
+    pub(super) fn start_apply(&mut self, id: LifeId) {
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return;
         };
@@ -162,8 +164,11 @@ impl World {
             let waiting = self
                 .life(id)
                 .and_then(|life| life.apply.waiting.pop_front());
-            let Some(entries) = waiting else { break };
-            self.apply(id, &entries)?;
+            match waiting {
+                Some(Job::Apply(entries)) => self.apply(id, &entries)?,
+                Some(Job::Restore(snapshot)) => self.replace_machine(id, &snapshot)?,
+                None => break,
+            }
         }
         self.serve_reads(id);
         self.start_apply(id);
@@ -173,7 +178,7 @@ impl World {
         if lump && life.apply.is_busy {
             return Ok(());
         }
-        let applied = life.apply.applied;
+        let applied = life.apply.machine.applied;
         life.apply.told = applied;
         while life
             .apply
@@ -190,7 +195,11 @@ impl World {
             return Ok(());
         };
         for entry in entries.iter() {
-            life.apply.applied = entry.index;
+            let machine = &mut life.apply.machine;
+            machine.applied = entry.index;
+            machine.state = chain(machine.state, entry);
+            let found = *machine;
+            snapshot_restore::shows(id, found.applied, found.state, &self.checks.ledger)?;
             match life.clients.commands.remove(&entry.index) {
                 Some(command) if command.term == entry.term => {
                     self.counts.acked += 1;
@@ -204,6 +213,22 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Puts the state of a snapshot in the place of the machine's. Clients whose commands it
+    /// covers never learn what became of them.
+    fn replace_machine(&mut self, id: LifeId, snapshot: &Snapshot) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        let applied = snapshot.meta.last.index;
+        self.counts.restores += 1;
+        life.clients.commands.retain(|index, _| *index > applied);
+        life.apply.machine = Machine {
+            applied,
+            state: snapshot.state,
+        };
+        snapshot_restore::shows(id, applied, snapshot.state, &self.checks.ledger)
     }
 
     /// The engine accepted a batch.
@@ -245,19 +270,26 @@ impl World {
             return;
         };
         let before = life.clients.reads.len();
-        let applied = life.apply.applied;
+        let applied = life.apply.machine.applied;
         life.clients.reads.retain(|&(index, _)| index > applied);
         self.counts.reads += (before - life.clients.reads.len()) as u64;
     }
 
     /// The engine refused a request.
-    pub(super) fn refused(&mut self, id: LifeId, request: Request) {
+    pub(super) fn refused(&mut self, id: LifeId, request: Request, reason: Refusal) -> Check {
+        self.counts.refused_for_room += u64::from(reason == Refusal::NoRoom);
         match request {
             Request::Proposal(_) => self.counts.proposals_refused += 1,
             Request::Read(read) => {
                 self.counts.reads_refused += 1;
                 self.checks.reads.refused(id, read);
             }
+            Request::Change(_) => self.counts.changes_refused += 1,
+            Request::Transfer(_) if reason == Refusal::TimedOut => {
+                self.counts.transfers_timed_out += 1;
+            }
+            Request::Transfer(_) => self.counts.transfers_refused += 1,
         }
+        Ok(())
     }
 }

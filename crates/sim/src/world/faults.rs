@@ -26,16 +26,23 @@ impl World {
             Happening::Cut,
             Site::Partition,
         );
+        let operator = &self.knobs.operator;
+        let (change, transfer) = (operator.change_every, operator.transfer_every);
+        let (room, damage) = (operator.room_every, operator.damage_every);
+        self.next_fault(change, Happening::Change, Site::Change);
+        self.next_fault(transfer, Happening::Transfer, Site::Transfer);
+        self.next_fault(room, Happening::Room, Site::Room);
+        self.next_fault(damage, Happening::Damage, Site::Damage);
     }
 
     /// Schedules the next fault of a class after a while of `every` on average.
-    fn next_fault(&mut self, every: Option<u64>, fault: Happening, site: Site) {
+    pub(super) fn next_fault(&mut self, every: Option<u64>, fault: Happening, site: Site) {
         let Some(every) = every else { return };
         let wait = self.choices.between(1, 2 * every, site);
         self.agenda.push(self.now + wait, fault);
     }
 
-    fn any_node(&mut self, site: Site) -> NodeId {
+    pub(super) fn any_node(&mut self, site: Site) -> NodeId {
         let place = self.choices.choose(self.nodes.count(), site);
         let Some(node) = NodeId::new(place + 1) else {
             unreachable!("one or more is not zero")

@@ -92,6 +92,12 @@ impl World {
                 life.ticked = local;
                 self.step(node, Event::Tick { now: local })?;
             } else if let Some(event) = life.inbox.pop_front() {
+                // A snapshot that the engine has dropped since it arrived is nobody's business.
+                if let Event::SnapshotReceived { last } = &event
+                    && life.received.iter().all(|it| it.meta.last != *last)
+                {
+                    continue;
+                }
                 self.step(node, event)?;
             } else {
                 break;
@@ -180,36 +186,41 @@ impl World {
                 limit_bytes,
                 purpose: _,
             } => {
-                life.open_loads += 1;
                 let wanted = Wanted {
                     from,
                     to,
                     limit_bytes,
                 };
-                life.loads.push_back((life.writes.issued, load, wanted));
-                bounded_memory::loads(node, life.open_loads, self.knobs.nodes(), from)?;
-                self.observe_load(id, from, to)?;
-                self.start_loads(id);
-                Ok(())
+                self.want(id, load, wanted)
             }
             Action::SaveHardState { write, state } => {
                 life.writes.push(write, Write::Hard(state));
-                self.written(id);
-                Ok(())
+                self.written(id)
             }
             Action::AppendEntries { write, entries } => {
                 life.writes.push(write, Write::Append(entries));
-                self.written(id);
-                Ok(())
+                self.written(id)
             }
+            Action::InstallSnapshot {
+                write,
+                snapshot,
+                discard_log,
+            } => self.install(id, write, &snapshot, discard_log),
+            Action::RestoreSnapshot { snapshot } => self.restore(id, &snapshot),
+            Action::PurgeLog { through } => self.purge(id, through),
+            Action::SnapshotDue => self.capture(id),
+            Action::ReceiveSnapshot { from, snapshot } => self.receive(id, from, snapshot),
+            Action::DropSnapshot { snapshot } => self.drop_snapshot(id, &snapshot),
             Action::Apply { entries } => self.hand_over(id, entries),
             Action::Proposed { proposal: _, first } => self.proposed(id, first),
             Action::ReadReady { read, index } => self.read_ready(id, read, index),
-            Action::Refused { request, .. } => {
-                self.refused(id, request);
-                Ok(())
-            }
-            Action::RoleChanged { .. } => Ok(()),
+            Action::Refused { request, reason } => self.refused(id, request, reason),
+            // Told to checkers when the step was over.
+            Action::RoleChanged { .. }
+            | Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. } => Ok(()),
             Action::Fatal(Fatal::StorageFailed) if life.writes.has_failed => self.crash(node),
             Action::Fatal(fatal) => {
                 broken(Property::NoFatal, format_args!("{id} has stopped: {fatal}"))
@@ -217,14 +228,31 @@ impl World {
         }
     }
 
+    /// Old entries were asked for.
+    fn want(&mut self, id: LifeId, load: LoadId, wanted: Wanted) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        life.open_loads += 1;
+        life.loads.push_back((life.writes.issued, load, wanted));
+        let open = life.open_loads;
+        bounded_memory::loads(id.node, open, self.knobs.nodes(), wanted.from)?;
+        self.observe_load(id, wanted.from, wanted.to)?;
+        self.start_loads(id);
+        Ok(())
+    }
+
     /// A write was asked for.
-    fn written(&mut self, id: LifeId) {
+    pub(super) fn written(&mut self, id: LifeId) -> Check {
         let is_serial = self.knobs.host == HostMode::Serial;
-        let Some(life) = self.life(id) else { return };
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
         life.is_blocked = is_serial;
         if !life.writes.is_syncing() {
             self.start_sync(id);
         }
+        Ok(())
     }
 
     /// Starts the next sync, if there is something to write and the disk still works.
@@ -333,6 +361,7 @@ impl World {
             Passage::Once(at) => self.agenda.push(at, Happening::Arrive(message)),
             Passage::Twice(at, again) => {
                 self.counts.duplicated += 1;
+                self.echoes.push(again);
                 self.agenda.push(again, Happening::Arrive(message.clone()));
                 self.agenda.push(at, Happening::Arrive(message));
             }

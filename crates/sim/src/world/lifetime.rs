@@ -1,14 +1,15 @@
 //! The start and the end of a node's life, and what of its writes survives. What a life holds is
 //! in `node.rs`.
 
-use quorate_core::{Engine, HardState, Incarnation, Membership, NodeId, Time, ValidConfig};
+use quorate_core::{
+    Engine, Event, HardState, Incarnation, Membership, NodeId, Priority, Time, ValidConfig,
+};
 
 use super::node::{Birth, Clock, Life};
 use super::storage::Write;
 use super::{Happening, World};
-use crate::check::{Check, LifeId, Property, Violation};
+use crate::check::{Check, LifeId, Property, Violation, suspect};
 use crate::choice::{Choices, Site};
-use crate::roster::ids;
 
 impl World {
     /// Starts a node with what is on its disk, unless it runs already.
@@ -18,7 +19,7 @@ impl World {
         }
         self.nodes[node].starts += 1;
         let host = &self.nodes[node];
-        let (number, applied) = (host.starts, host.machine);
+        let (number, machine) = (host.starts, host.machine);
         let id = LifeId { node, number };
         let clock = draw_clock(self.knobs.process.skew_ppm, &mut self.choices);
         let started = clock.read(self.now);
@@ -33,11 +34,14 @@ impl World {
             pre_vote,
             clock,
             started,
-            applied,
+            machine,
         };
         let log = self.stables[node].shape().clone();
         self.nodes[node].life = Some(Box::new(Life::new(birth, engine, log)));
         self.checks.terms.starts(node);
+        if let Some(bytes) = self.nodes[node].room {
+            return self.input(node, Event::Room { bytes });
+        }
         self.pump(node)
     }
 
@@ -48,6 +52,10 @@ impl World {
         config.seed = self.choices.choose(u64::MAX, Site::EngineSeed);
         if self.knobs.process.mixed_pre_vote {
             config.pre_vote = self.choices.chance(500_000, Site::Knob);
+        }
+        if self.knobs.operator.mixed_priority {
+            let priorities = [Priority::Low, Priority::Normal, Priority::High];
+            config.priority = self.choices.pick(&priorities, Site::Knob);
         }
         let Ok(config) = config.validate() else {
             unreachable!("drawn settings are valid")
@@ -62,14 +70,17 @@ impl World {
         incarnation: Incarnation,
         now: Time,
     ) -> Result<Engine, Violation> {
-        let voters = self.knobs.voters;
-        let learners = ids(self.knobs.nodes()).filter(|node| node.get() > voters);
-        let founders = Membership::new(ids(voters), learners);
+        let founders = if self.knobs.is_founder(id.node) {
+            self.founders.clone()
+        } else {
+            Membership::default()
+        };
         if id.number == 1 {
             return Ok(Engine::new(config, incarnation, founders, now));
         }
         self.counts.restarts += 1;
-        let recovered = self.stables[id.node].recovered(self.nodes[id.node].machine);
+        let applied = self.nodes[id.node].machine.applied;
+        let recovered = self.stables[id.node].recovered(applied);
         Engine::recover(config, incarnation, founders, now, recovered).map_err(|error| Violation {
             property: Property::NoFatal,
             facts: format!("{id} cannot start: {error}"),
@@ -87,7 +98,7 @@ impl World {
         let kept = self.choices.between(0, pending, Site::Survivors);
         self.counts.lost_writes += pending - kept;
         if self.knobs.process.durable_machine {
-            self.nodes[node].machine = life.apply.applied;
+            self.nodes[node].machine = life.apply.machine;
         }
         let id = life.id;
         self.note(|| format!("{id} crashes; {kept} of {pending} unsynced writes survive"));
@@ -105,7 +116,14 @@ impl World {
 
     /// A write is on stable storage now.
     pub(super) fn persist(&mut self, node: NodeId, write: &Write) -> Check {
+        if let Write::Hard(HardState { floor: None, .. }) = write
+            && let Some(lost) = self.stables[node].lost()
+        {
+            suspect::ends(node, self.stables[node].shape().last_id(), lost.last_id())?;
+            self.counts.repairs += 1;
+        }
         self.stables[node].perform(write);
+        self.observe_disk(node)?;
         match write {
             Write::Hard(HardState {
                 term,
@@ -114,7 +132,7 @@ impl World {
             }) => {
                 self.checks.votes.voted(node, *term, *candidate)?;
             }
-            Write::Hard(_) | Write::Append(_) => {}
+            Write::Hard(_) | Write::Append(_) | Write::Install(..) => {}
         }
         if let Write::Hard(state) = write {
             self.checks.terms.saved(node, state)?;

@@ -36,7 +36,7 @@ impl World {
         self.wait("a fresh write applied everywhere", |world| {
             world.has_applied(written)
         })?;
-        for node in self.nodes.ids() {
+        for node in self.members() {
             let before = self.counts.reads;
             self.read(node)?;
             self.wait("a fresh read", |world| world.counts.reads > before)?;
@@ -54,7 +54,7 @@ impl World {
                 format_args!("{leader} led {term} and lost its leadership in a calm world"),
             );
         }
-        for node in self.nodes.ids() {
+        for node in self.members() {
             let disk = &self.stables[node];
             self.checks.acked.ends(node, |index| disk.entry(index))?;
         }
@@ -68,7 +68,9 @@ impl World {
         let residue = knobs.disk.stall_max.max(knobs.network.tail_max);
         let residue = residue
             .max(knobs.process.apply_max)
-            .max(knobs.disk.load_max);
+            .max(knobs.disk.load_max)
+            .max(knobs.snapshot.take_max)
+            .max(knobs.snapshot.part_max);
         self.knobs = self.knobs.calm();
         self.is_calm = true;
         self.network.heal();
@@ -79,6 +81,7 @@ impl World {
                 self.resume(life.id)?;
             }
         }
+        self.free_disks()?;
         let end = self.now + residue;
         while self.now < end {
             self.happen()?;
@@ -117,7 +120,7 @@ impl World {
         let applied = self.nodes.iter().map(|node| {
             node.life
                 .as_deref()
-                .map_or(0, |life| life.apply.applied.get())
+                .map_or(0, |life| life.apply.machine.applied.get())
         });
         let behind = newest.saturating_sub(applied.min().unwrap_or(0));
         PATIENCE_ELECTIONS * election + behind * PATIENCE_PER_ENTRY
@@ -131,11 +134,24 @@ impl World {
         })
     }
 
-    /// The leader that everybody follows in the newest term, having applied an entry of its own.
+    /// The members of the cluster, as the newest leader sees it.
+    fn members(&self) -> Vec<NodeId> {
+        let alive = self.nodes.iter().filter_map(|node| node.life.as_deref());
+        let leaders = alive.filter(|life| life.glimpse.role == RoleName::Leader);
+        let newest = leaders.max_by_key(|life| life.glimpse.term);
+        newest.map_or_else(Vec::new, |life| life.membership.1.members().collect())
+    }
+
+    /// The leader that every member follows in the newest term, having applied an entry of its
+    /// own, and with a membership that is committed.
     fn settled_leader(&self) -> Option<(NodeId, Term)> {
         let mut leader = None;
-        for node in self.nodes.iter() {
-            let glimpse = &node.life.as_deref()?.glimpse;
+        for node in self.members() {
+            let life = self.nodes[node].life.as_deref()?;
+            let glimpse = &life.glimpse;
+            if life.membership.0 > glimpse.commit {
+                return None;
+            }
             if *leader.get_or_insert((glimpse.leader?, glimpse.term))
                 != (glimpse.leader?, glimpse.term)
             {
@@ -143,8 +159,11 @@ impl World {
             }
         }
         let (id, _) = leader?;
-        let glimpse = &self.nodes[id].life.as_deref()?.glimpse;
-        (glimpse.role == RoleName::Leader && glimpse.ready).then_some(leader?)
+        let life = self.nodes[id].life.as_deref()?;
+        let glimpse = &life.glimpse;
+        let is_at_work = glimpse.ready && glimpse.transfer_target.is_none();
+        let leads = glimpse.role == RoleName::Leader && life.membership.1.is_voter(id);
+        (leads && is_at_work).then_some(leader?)
     }
 
     /// Whether there is such a leader and all requests of the past have their outcome.
@@ -171,11 +190,11 @@ impl World {
     }
 
     fn has_applied(&self, index: LogIndex) -> bool {
-        self.nodes.iter().all(|node| {
-            node.life
-                .as_deref()
-                .is_some_and(|life| life.apply.applied >= index)
-        })
+        let has_applied = |node: NodeId| {
+            let life = self.nodes[node].life.as_deref();
+            life.is_some_and(|life| life.apply.machine.applied >= index)
+        };
+        self.members().into_iter().all(has_applied)
     }
 
     /// Whether all logs are equal, durable, committed and applied, and nobody waits for anything.
@@ -198,10 +217,17 @@ impl World {
                     // Commands behind the end were cut off; their clients will never hear.
                     && life.clients.commands.keys().all(|&index| index > committed)
                     && life.clients.reads.is_empty()
+                    && life.receiving.is_none()
+                    && life.received.is_empty()
+                    && !life.is_taking
+                    && !life.glimpse.suspect
             })
         };
         self.checks.outcomes.waiting() == 0
-            && self.nodes.ids().all(|node| is_whole(node) && is_idle(node))
+            && self
+                .members()
+                .into_iter()
+                .all(|node| is_whole(node) && is_idle(node))
     }
 
     /// A cluster at rest sends heartbeats and their answers, and little else.
@@ -216,8 +242,11 @@ impl World {
         let sent = self.counts.sent - sent;
         let peers = self.nodes.count() - 1;
         let heartbeats = SECOND / nanos(self.knobs.engine.heartbeat_interval).max(1) + 2;
-        // Twice what is needed leaves room for clocks that run fast.
-        let limit = 4 * peers * heartbeats;
+        // Twice what is needed leaves room for clocks that run fast; and what was sent twice long
+        // ago is answered once more.
+        let is_late = |at: &&u64| **at + SECOND >= end;
+        let echoes = self.echoes.iter().filter(is_late).count() as u64;
+        let limit = 4 * peers * heartbeats + echoes;
         if sent > limit {
             return broken(
                 Property::Liveness,
@@ -237,20 +266,28 @@ impl World {
                     .leader
                     .map_or("nobody".to_owned(), |id| id.to_string());
                 format!(
-                    "{node} {:?} {} of {leader} last {} disk {} commit {} applied {} \
-                     (unsynced {}, loads {})",
+                    "{node} {:?} {} of {leader} since {} with {:?} ({:?}) last {} disk {} \
+                     commit {} applied {} (unsynced {}, loads {}, suspect {}, removed {}, \
+                     receives {:?})",
                     glimpse.role,
                     glimpse.term,
+                    life.membership.0,
+                    life.membership.1.voters(),
+                    life.membership.1.learners(),
                     glimpse.last,
                     self.stables[node].shape().last(),
                     glimpse.commit,
-                    life.apply.applied,
+                    life.apply.machine.applied,
                     life.writes.pending(),
-                    life.open_loads
+                    life.open_loads,
+                    glimpse.suspect,
+                    glimpse.removed,
+                    life.receiving.as_ref().map(|it| it.meta.last)
                 )
             }
         };
-        self.nodes.ids().map(node).collect::<Vec<_>>().join("; ")
+        let nodes = self.nodes.ids().map(node).collect::<Vec<_>>().join("; ");
+        format!("waiting: {}; {nodes}", self.checks.outcomes.describe())
     }
 }
 

@@ -3,7 +3,7 @@
 //! `lifetime.rs`, what its host does with the engine in `host.rs`, what checkers are told in
 //! `observe.rs` and `cause.rs`.
 
-use quorate_core::{LoadId, LogIndex, Message, NodeId};
+use quorate_core::{LoadId, Membership, Message, NodeId};
 
 use crate::check::{Check, Checks, LifeId, Property, broken};
 use crate::choice::Choices;
@@ -15,12 +15,13 @@ use crate::roster::{Roster, ids};
 use crate::trace::Trace;
 
 use network::Network;
-use node::Life;
 pub(crate) use node::Node;
+use node::{Life, Machine};
 use queue::Agenda;
-use storage::{Stable, Wanted};
+use storage::{Snapshot, Stable, Wanted};
 
 mod cause;
+mod census;
 mod client;
 mod faults;
 mod host;
@@ -29,7 +30,10 @@ mod liveness;
 mod network;
 mod node;
 mod observe;
+mod operator;
+pub(crate) use operator::is_as_recent;
 mod queue;
+mod snapshots;
 pub(crate) mod storage;
 
 /// Something that will happen.
@@ -63,6 +67,18 @@ enum Happening {
     Propose,
     /// A client reads somewhere.
     Read,
+    /// The snapshot that was captured is on disk, or cannot be written.
+    Taken(LifeId, Option<Box<Snapshot>>),
+    /// The next part of a snapshot arrives, or is lost.
+    Fetch(LifeId, u64),
+    /// An operator changes the membership.
+    Change,
+    /// An operator hands leadership over.
+    Transfer,
+    /// A disk fills up, or is freed.
+    Room,
+    /// A log is damaged.
+    Damage,
 }
 
 /// A world under one seed.
@@ -74,6 +90,8 @@ pub(crate) struct World {
     now: u64,
     agenda: Agenda<Happening>,
     nodes: Roster<Node>,
+    /// The membership that the cluster was born with.
+    founders: Membership,
     /// The disks, which outlive the lives of their nodes.
     stables: Roster<Stable>,
     network: Network,
@@ -82,6 +100,8 @@ pub(crate) struct World {
     pub(crate) trace: Option<Trace>,
     /// Hash of everything that happened.
     pub(crate) digest: Digest,
+    /// When second copies of messages arrive.
+    echoes: Vec<u64>,
     /// Commands proposed so far; the last one's token.
     commands: u64,
     /// Faults are over; no new ones start.
@@ -101,19 +121,24 @@ impl World {
         let node = |_| Node {
             life: None,
             starts: 0,
-            machine: LogIndex::NONE,
+            machine: Machine::default(),
+            room: None,
         };
+        let founding = ids(nodes).filter(|node| knobs.is_founder(*node));
+        let (voters, learners) = founding.partition::<Vec<_>, _>(|n| n.get() <= knobs.voters);
         Self {
+            founders: Membership::new(voters, learners),
             choices,
             now: 0,
             agenda: Agenda::new(),
             nodes: Roster::new(nodes, node),
             stables: Roster::new(nodes, |_| Stable::default()),
             network: Network::new(nodes),
-            checks: Checks::new(nodes, knobs.voters),
+            checks: Checks::new(nodes),
             counts: Counts::default(),
             trace,
             digest: Digest::EMPTY,
+            echoes: Vec::new(),
             commands: 0,
             is_calm: false,
             is_settled: false,
@@ -161,6 +186,10 @@ impl World {
             }
             // What follows from these is told by the lines of the engine.
             Happening::Wake(_) | Happening::Propose | Happening::Read => {}
+            Happening::Taken(life, snapshot) => {
+                let label = snapshot.as_ref().map(|snapshot| snapshot.meta.last);
+                self.note(|| format!("snapshot of {life} taken: {label:?}"));
+            }
             Happening::Synced(_)
             | Happening::Confirm(_)
             | Happening::Loaded(..)
@@ -170,6 +199,11 @@ impl World {
             | Happening::Pause
             | Happening::Resume(_)
             | Happening::Cut
+            | Happening::Fetch(..)
+            | Happening::Change
+            | Happening::Transfer
+            | Happening::Room
+            | Happening::Damage
             | Happening::Heal => self.note(|| format!("{happening:?}")),
         }
         match happening {
@@ -196,6 +230,12 @@ impl World {
             }
             Happening::Propose => self.propose_somewhere(),
             Happening::Read => self.read_somewhere(),
+            Happening::Taken(life, snapshot) => self.taken(life, snapshot),
+            Happening::Fetch(life, number) => self.fetch(life, number),
+            Happening::Change => self.change_somewhere(),
+            Happening::Transfer => self.transfer_somewhere(),
+            Happening::Room => self.room_somewhere(),
+            Happening::Damage => self.damage_somewhere(),
         }
     }
 

@@ -67,6 +67,11 @@ impl Network {
         Passage::Once(arrival)
     }
 
+    /// Whether nothing of `from` reaches `to`.
+    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.links[from][to].is_cut
+    }
+
     /// Everybody hears everybody again.
     pub(crate) fn heal(&mut self) {
         self.cut_where(|_, _| false);

@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
-    Action, Engine, Entries, Event, Incarnation, LoadId, LogIndex, Message, NodeId, ProposalId,
-    ReadId, RoleName, Status, Term, Time, WriteId,
+    Action, ChangeId, Counters, Engine, Entries, EntryId, Event, Incarnation, LoadId, LogIndex,
+    Membership, Message, NodeId, ProposalId, ReadId, RoleName, SnapshotMeta, Status, Term, Time,
+    TransferId, WriteId,
 };
 
-use super::storage::{Wanted, WriteQueue};
+use super::storage::{Snapshot, Wanted, WriteQueue};
 use crate::check::LifeId;
 use crate::shape::Shape;
 
@@ -46,6 +47,11 @@ pub(crate) struct Glimpse {
     pub(crate) commit: LogIndex,
     pub(crate) applied: LogIndex,
     pub(crate) ready: bool,
+    pub(crate) suspect: bool,
+    pub(crate) removed: bool,
+    pub(crate) snapshot: EntryId,
+    pub(crate) transfer_target: Option<NodeId>,
+    pub(crate) counters: Counters,
 }
 
 impl From<&Status> for Glimpse {
@@ -58,6 +64,12 @@ impl From<&Status> for Glimpse {
             commit: status.commit,
             applied: status.applied,
             ready: status.ready,
+            suspect: status.suspect,
+            removed: status.removed,
+            snapshot: status.snapshot,
+
+            transfer_target: status.transfer_target,
+            counters: status.counters,
         }
     }
 }
@@ -69,7 +81,16 @@ pub(crate) struct Node {
     /// How often it was started.
     pub(crate) starts: u64,
     /// What a state machine that keeps its own state on disk has applied.
-    pub(crate) machine: LogIndex,
+    pub(crate) machine: Machine,
+    /// Bytes that its log may still grow by; `None` for a disk without an end.
+    pub(crate) room: Option<u64>,
+}
+
+/// A state machine: how far it has come, and the chain of everything it has applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Machine {
+    pub(crate) applied: LogIndex,
+    pub(crate) state: u64,
 }
 
 /// One life of a node: everything that a crash takes.
@@ -118,6 +139,20 @@ pub(crate) struct Life {
     pub(crate) log: Shape,
     /// Where the log ended when this node was last elected.
     pub(crate) elected_at: LogIndex,
+    /// Where the log ended lately.
+    pub(crate) lasts: VecDeque<(Time, LogIndex)>,
+    /// The membership in force here, and the index of its entry.
+    pub(crate) membership: (LogIndex, Membership),
+    /// The room that the engine was told, less what it appended since.
+    pub(crate) room: u64,
+    /// When the transfer under way was first seen, on its own clock.
+    pub(crate) transfer_since: Time,
+    /// A snapshot is being taken.
+    pub(crate) is_taking: bool,
+    /// The snapshot that is being fetched.
+    pub(crate) receiving: Option<Receiving>,
+    /// Snapshots that have arrived and are not installed.
+    pub(crate) received: Vec<Snapshot>,
     pub(crate) glimpse: Glimpse,
     pub(crate) apply: ApplyQueue,
     pub(crate) clients: Waiting,
@@ -128,15 +163,34 @@ pub(crate) struct Life {
 pub(crate) struct ApplyQueue {
     /// Handed over up to here.
     pub(crate) handed: LogIndex,
-    /// Applied up to here.
-    pub(crate) applied: LogIndex,
+    /// What it has applied.
+    pub(crate) machine: Machine,
     /// The engine was told of everything applied up to here.
     pub(crate) told: LogIndex,
-    pub(crate) waiting: VecDeque<Entries>,
+    pub(crate) waiting: VecDeque<Job>,
     /// Bytes handed over whose application the engine was not told of, as (last index, bytes).
     pub(crate) untold: VecDeque<(LogIndex, u64)>,
     /// The machine is at work.
     pub(crate) is_busy: bool,
+}
+
+/// What a state machine is given.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Apply(Entries),
+    Restore(Snapshot),
+}
+
+/// A snapshot on its way to this node.
+#[derive(Debug)]
+pub(crate) struct Receiving {
+    pub(crate) meta: SnapshotMeta,
+    pub(crate) from: NodeId,
+    /// Parts that have arrived, of how many.
+    pub(crate) parts: u64,
+    pub(crate) of: u64,
+    /// Tells this fetch from one that was dropped.
+    pub(crate) number: u64,
 }
 
 /// Clients that wait for this life.
@@ -144,6 +198,9 @@ pub(crate) struct ApplyQueue {
 pub(crate) struct Waiting {
     pub(crate) last_proposal: ProposalId,
     pub(crate) last_read: ReadId,
+    pub(crate) last_change: ChangeId,
+    pub(crate) last_transfer: TransferId,
+    pub(crate) last_fetch: u64,
     /// The batch that the last step was given, and what was acknowledged by then.
     pub(crate) batch: Option<(Batch, LogIndex)>,
     /// Commands appended here, by index.
@@ -180,8 +237,8 @@ pub(crate) struct Birth {
     pub(crate) clock: Clock,
     /// On its own clock.
     pub(crate) started: Time,
-    /// What the state machine has applied already.
-    pub(crate) applied: LogIndex,
+    /// What the state machine holds already.
+    pub(crate) machine: Machine,
 }
 
 impl Life {
@@ -193,13 +250,14 @@ impl Life {
             pre_vote,
             clock,
             started,
-            applied,
+            machine,
         } = birth;
+        let status = engine.status();
         Self {
             id,
             incarnation,
             pre_vote,
-            glimpse: Glimpse::from(&engine.status()),
+            glimpse: Glimpse::from(&status),
             engine,
             clock,
             heard_leader: started,
@@ -221,14 +279,49 @@ impl Life {
             open_loads: 0,
             log,
             elected_at: LogIndex::NONE,
+            lasts: VecDeque::new(),
+            membership: (status.membership_index, status.membership),
+            room: u64::MAX,
+            transfer_since: started,
+            is_taking: false,
+            receiving: None,
+            received: Vec::new(),
             apply: ApplyQueue {
-                handed: applied,
-                applied,
-                told: applied,
+                handed: machine.applied,
+                machine,
+                told: machine.applied,
                 ..ApplyQueue::default()
             },
             clients: Waiting::default(),
         }
+    }
+
+    /// Takes note of where the log ends now.
+    pub(crate) fn note_last(&mut self, keep: std::time::Duration) {
+        let now = self.ticked;
+        if self
+            .lasts
+            .back()
+            .is_none_or(|(_, last)| *last != self.log.last())
+        {
+            self.lasts.push_back((now, self.log.last()));
+        }
+        // One that is old enough is all that is needed.
+        while self
+            .lasts
+            .get(1)
+            .is_some_and(|(at, _)| now.since(*at) > keep)
+        {
+            self.lasts.pop_front();
+        }
+    }
+
+    /// Where the log ended `ago`, as far as is known.
+    pub(crate) fn lasts_before(&self, ago: std::time::Duration) -> LogIndex {
+        let is_old = |at: &Time| self.ticked.since(*at) > ago;
+        let mut old = self.lasts.iter().filter(|(at, _)| is_old(at));
+        old.next_back()
+            .map_or(LogIndex::NONE, |(_, last)| (*last).min(self.log.last()))
     }
 
     /// Whether inputs have to wait.

@@ -8,14 +8,12 @@ use quorate_core::{
 use super::World;
 use super::cause::Cause;
 use super::node::Glimpse;
-use super::storage::Stable;
 use crate::check::match_truth::Belief;
 use crate::check::{
     Check, LifeId, Property, bounded_memory, broken, check_quorum, commit_current_term,
     commit_monotonic, commit_quorum, committed_truncation, election_quorum, leader_append_only,
     leader_completeness, log_terms, match_truth,
 };
-use crate::roster::ids;
 use crate::shape::Shape;
 
 impl World {
@@ -36,8 +34,9 @@ impl World {
         self.observe_decision(id, cause, before, actions)?;
         self.observe_actions(id, before, after, actions)?;
         self.checks.terms.shows(node, after.term)?;
-        self.observe_role(id, before, after)?;
+        self.observe_role(id, cause, before, after)?;
         self.observe_commit(id, before, after)?;
+        self.observe_state(id, cause, before, &status, actions)?;
         if after.role == RoleName::Leader {
             self.observe_quorum(id)?;
             for peer in &status.peers {
@@ -62,14 +61,22 @@ impl World {
         actions: &[Action],
     ) -> Check {
         for action in actions {
-            let Action::AppendEntries { entries, .. } = action else {
-                continue;
-            };
-            self.observe_append(id, before, after, entries)?;
+            if let Action::AppendEntries { entries, .. } = action {
+                self.observe_append(id, before, after, entries)?;
+            } else if let Action::InstallSnapshot {
+                snapshot,
+                discard_log,
+                ..
+            } = action
+            {
+                self.observe_install(id, before, snapshot, *discard_log)?;
+            }
         }
+        let keep = self.knobs.engine.election_timeout_max * 2;
         let Some(life) = self.life(id) else {
             return Ok(());
         };
+        life.note_last(keep);
         let written = life.log.last();
         if written == after.last {
             return Ok(());
@@ -96,6 +103,7 @@ impl World {
                 format_args!("{id} writes no entries at all"),
             );
         };
+        self.observe_room(id, entries.size_bytes())?;
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
@@ -108,6 +116,10 @@ impl World {
             life.log.truncate_from(first);
         }
         for entry in entries.iter() {
+            self.observe_change(id, after, entry)?;
+            let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+                return Ok(());
+            };
             let last = life.log.last_id();
             if entry.index != last.index.next() {
                 return broken(
@@ -123,7 +135,7 @@ impl World {
     }
 
     /// A campaign or an election.
-    fn observe_role(&mut self, id: LifeId, before: Glimpse, after: Glimpse) -> Check {
+    fn observe_role(&mut self, id: LifeId, cause: Cause, before: Glimpse, after: Glimpse) -> Check {
         let is_same = before.role == after.role && before.term == after.term;
         if is_same {
             return Ok(());
@@ -135,9 +147,11 @@ impl World {
             || (after.role == RoleName::Leader && before.term != after.term);
         if campaigns {
             self.counts.campaigns += 1;
-            let asks = self.life(id).is_some_and(|life| life.pre_vote);
-            if asks {
-                self.checks.pre_votes.campaigns(id, after.term)?;
+            let is_told = matches!(cause, Cause::TimeoutNow { .. });
+            let life = self.nodes[id.node].life.as_deref();
+            if let Some(life) = life.filter(|life| life.pre_vote && !is_told) {
+                let voters = &life.membership.1;
+                self.checks.pre_votes.campaigns(id, after.term, voters)?;
             }
         }
         if after.role != RoleName::Leader {
@@ -146,11 +160,11 @@ impl World {
         self.counts.elections += 1;
         self.checks.votes.voted(id.node, after.term, id.node)?;
         self.checks.elections.leads(id, after.term)?;
-        let (votes, voters) = (&self.checks.votes, self.knobs.voters);
-        election_quorum::elected(id.node, after.term, voters, votes)?;
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
+        let (votes, membership) = (&self.checks.votes, &life.membership.1);
+        election_quorum::elected(id.node, after.term, membership, votes)?;
         life.elected_at = before.last;
         life.answered.clear();
         life.counts_from = life.ticked;
@@ -159,8 +173,8 @@ impl World {
 
     /// Only what is on disk can be loaded from there.
     pub(super) fn observe_load(&self, id: LifeId, from: LogIndex, to: EntryId) -> Check {
-        let found = self.stables[id.node].shape().mark(to.index);
-        if from <= to.index && found.is_some_and(|mark| mark.term == to.term) {
+        let disk = &self.stables[id.node];
+        if from <= to.index && from > disk.before().index && disk.shape().contains(to) {
             return Ok(());
         }
         broken(
@@ -181,11 +195,13 @@ impl World {
         if is_lately(life.counts_from) {
             return Ok(());
         }
-        let voters = self.knobs.voters;
-        let others = ids(voters).filter(|voter| *voter != id.node);
-        let heard =
-            others.filter(|voter| life.answered.get(voter).is_some_and(|at| is_lately(*at)));
-        check_quorum::leads(id.node, heard.count() as u64 + 1, voters, limit)
+        let voters = life.membership.1.voters();
+        let is_heard = |voter: &&NodeId| {
+            let answered = life.answered.get(voter);
+            **voter == id.node || answered.is_some_and(|at| is_lately(*at))
+        };
+        let heard = voters.iter().filter(is_heard).count();
+        check_quorum::leads(id.node, heard as u64, voters.len() as u64, limit)
     }
 
     /// The commit index moved, or stayed.
@@ -195,7 +211,9 @@ impl World {
         if commit == before.commit {
             return Ok(());
         }
-        let leads = after.role == RoleName::Leader;
+        // A leader whose removal is committed leads no more when the step is over.
+        let led = before.role == RoleName::Leader && before.term == after.term;
+        let leads = led || after.role == RoleName::Leader;
         let Some(life) = self.nodes[node].life.as_deref() else {
             return Ok(());
         };
@@ -203,11 +221,8 @@ impl World {
             && leads
             && let Some(mark) = life.log.mark(commit)
         {
-            let disks = self
-                .stables
-                .iter()
-                .take(self.knobs.voters as usize)
-                .map(Stable::shape);
+            let voters = life.membership.1.voters().iter();
+            let disks = voters.map(|voter| self.stables[*voter].holds(commit, mark));
             commit_current_term::commits(node, after.term, EntryId::new(commit, mark.term))?;
             commit_quorum::commits(node, commit, mark, disks)?;
         }
@@ -218,6 +233,11 @@ impl World {
             let Some(mark) = life.log.mark(index) else {
                 return Ok(());
             };
+            if index > self.checks.ledger.last() {
+                let in_force = life.log.membership_at(index);
+                let is_change = in_force.is_some_and(|(since, _)| since == index);
+                self.counts.changes_committed += u64::from(is_change);
+            }
             self.checks
                 .ledger
                 .commits(id, leads, after.term, index, mark)?;
@@ -234,7 +254,12 @@ impl World {
             .as_deref()
             .map_or(&empty, |life| &life.log);
         let disk = &self.stables[belief.peer];
-        match_truth::believes(leader, term, log, belief, disk.hard().term, disk.shape())
+        // What was acknowledged before it was damaged was true then.
+        let lost = disk
+            .lost()
+            .filter(|lost| lost.mark(belief.matched) == log.mark(belief.matched));
+        let acknowledged = lost.unwrap_or(disk.shape());
+        match_truth::believes(leader, term, log, belief, disk.hard().term, acknowledged)
     }
 
     /// A message leaves. What it promises is compared with the disk in `persist_before_send.rs`.
@@ -260,6 +285,10 @@ impl World {
             | Body::PreVote { .. }
             | Body::PreVoteReply { .. }
             | Body::AppendReply { .. }
+            | Body::SnapshotOffer { .. }
+            | Body::SnapshotReply { .. }
+            | Body::TimeoutNow
+            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => Ok(()),
         }

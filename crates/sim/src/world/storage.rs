@@ -3,16 +3,36 @@
 
 use std::collections::VecDeque;
 
-use quorate_core::{Entries, Entry, EntryId, HardState, LoadOutcome, LogIndex, Recovered, WriteId};
+use quorate_core::{
+    Entries, Entry, EntryId, Floor, HardState, LoadOutcome, LogIndex, Recovered, SnapshotMeta,
+    WriteId,
+};
 
-use crate::shape::Shape;
+use crate::shape::{Mark, Shape};
+
+/// A snapshot: its label, and what the state machine was when it was captured, as everything it
+/// had applied. So a node that installs it can be compared with one that has the whole log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) meta: SnapshotMeta,
+    /// Every entry that was applied, from the first on.
+    pub(crate) entries: Entries,
+    /// The state itself: the chain of everything that was applied.
+    pub(crate) state: u64,
+}
 
 /// What survives a crash.
 #[derive(Debug, Default)]
 pub(crate) struct Stable {
     hard: HardState,
+    /// The whole history; the node is shown what lies behind `before` only.
     entries: Vec<Entry>,
     shape: Shape,
+    before: EntryId,
+    /// Oldest first.
+    snapshots: Vec<Snapshot>,
+    /// What the log was before its end was damaged, until the node has it all again.
+    lost: Option<Shape>,
 }
 
 impl Stable {
@@ -26,16 +46,82 @@ impl Stable {
         &self.shape
     }
 
-    /// The entry at `index`.
+    /// The entry before the first that the node can see.
+    pub(crate) const fn before(&self) -> EntryId {
+        self.before
+    }
+
+    /// What the log was before it was damaged.
+    pub(crate) const fn lost(&self) -> Option<&Shape> {
+        self.lost.as_ref()
+    }
+
+    /// Whether the log holds, or held before it was damaged, the entry with `mark` at `index`: a
+    /// node that lost it knows that it may not vote against it.
+    pub(crate) fn holds(&self, index: LogIndex, mark: Mark) -> bool {
+        let logs = self.lost.iter().chain([&self.shape]);
+        logs.into_iter().any(|log| log.mark(index) == Some(mark))
+    }
+
+    /// The entry at `index`, purged or not.
     pub(crate) fn entry(&self, index: LogIndex) -> Option<&Entry> {
         self.entries
             .get(usize::try_from(index.get().checked_sub(1)?).ok()?)
     }
 
+    /// Everything up to `index`.
+    pub(crate) fn history(&self, index: LogIndex) -> Entries {
+        let history = self.entries.iter().take(index.get() as usize);
+        history.cloned().collect()
+    }
+
+    /// The newest snapshot.
+    pub(crate) fn newest(&self) -> Option<&Snapshot> {
+        self.snapshots.iter().max_by_key(|it| it.meta.last.index)
+    }
+
+    /// The last entry of the newest snapshot.
+    pub(crate) fn snapshot_last(&self) -> EntryId {
+        self.newest()
+            .map_or(EntryId::NONE, |newest| newest.meta.last)
+    }
+
+    /// The snapshot with this label.
+    pub(crate) fn snapshot(&self, meta: &SnapshotMeta) -> Option<&Snapshot> {
+        self.snapshots.iter().find(|it| it.meta == *meta)
+    }
+
+    /// How many snapshots there are.
+    pub(crate) const fn snapshots(&self) -> usize {
+        self.snapshots.len()
+    }
+
+    /// A snapshot is on disk in full.
+    pub(crate) fn keep_snapshot(&mut self, snapshot: Snapshot) {
+        self.snapshots.push(snapshot);
+    }
+
+    /// A snapshot is deleted.
+    pub(crate) fn drop_snapshot(&mut self, meta: &SnapshotMeta) {
+        self.snapshots.retain(|it| it.meta != *meta);
+    }
+
+    /// Entries up to `through` are deleted.
+    pub(crate) fn purge(&mut self, through: EntryId) {
+        if through.index > self.before.index {
+            self.before = through;
+        }
+    }
+
     /// Performs a write as one unit.
     pub(crate) fn perform(&mut self, write: &Write) {
         match write {
-            Write::Hard(state) => self.hard = *state,
+            Write::Hard(state) => {
+                self.hard = *state;
+                if state.floor.is_none() {
+                    self.lost = None;
+                }
+            }
             Write::Append(entries) => {
                 let Some(first) = entries.first() else { return };
                 self.shape.truncate_from(first.index);
@@ -45,14 +131,37 @@ impl Stable {
                     self.entries.push(entry.clone());
                 }
             }
+            Write::Install(snapshot, discards_log) => {
+                if *discards_log {
+                    self.entries = snapshot.entries.to_vec();
+                    self.shape = Shape::of_entries(&self.entries);
+                    self.before = snapshot.meta.last;
+                }
+                self.keep_snapshot(snapshot.clone());
+            }
         }
     }
 
-    /// What a host finds here when it starts. `applied` is what the state machine says.
-    pub(crate) fn recovered(&self, applied: LogIndex) -> Recovered {
+    /// Entries from `first` on are damaged, which may have been acknowledged: what a host finds
+    /// and writes down about it before it goes on. Never below the newest snapshot.
+    pub(crate) fn damage_from(&mut self, first: LogIndex, floor: Floor) {
+        self.lost.get_or_insert_with(|| self.shape.clone());
+        self.hard.floor = Some(floor);
+        self.shape.truncate_from(first);
+        self.entries.truncate(first.prev().get() as usize);
+    }
+
+    /// What a host finds here when it starts. `applied` is what the state machine says. Only the
+    /// newest snapshot is of any use after a restart.
+    pub(crate) fn recovered(&mut self, applied: LogIndex) -> Recovered {
+        let newest = self.newest().cloned();
+        self.snapshots = newest.into_iter().collect();
         Recovered {
             hard_state: self.hard,
-            term_starts: self.shape.term_starts(),
+            snapshot: self.newest().map(|newest| newest.meta.clone()),
+            before: self.before,
+            term_starts: self.shape.term_starts(self.before.index),
+            memberships: self.shape.memberships_behind(self.before.index),
             last: self.shape.last(),
             applied,
         }
@@ -60,14 +169,11 @@ impl Stable {
 
     /// Reads old entries for the engine.
     pub(crate) fn load(&self, wanted: &Wanted) -> LoadOutcome {
-        let to_is_ours = self
-            .shape
-            .mark(wanted.to.index)
-            .is_some_and(|m| m.term == wanted.to.term);
+        let is_here = self.shape.contains(wanted.to) && wanted.from > self.before.index;
         let first = wanted.from.prev().get() as usize;
         let last = wanted.to.index.get() as usize;
         match self.entries.get(first..last) {
-            Some(range) if to_is_ours && !range.is_empty() => {
+            Some(range) if is_here && !range.is_empty() => {
                 let mut bytes = 0u64;
                 let fits = range.iter().take_while(|entry| {
                     bytes += entry.size_bytes();
@@ -89,6 +195,8 @@ pub(crate) enum Write {
     /// Truncates where `entries` start, then appends them. All or nothing: a torn batch is cut
     /// off as a whole when the log is opened.
     Append(Entries),
+    /// Makes a received snapshot the node's own, perhaps instead of its log. A barrier.
+    Install(Snapshot, bool),
 }
 
 /// Old entries that the engine asked for.

@@ -1,0 +1,55 @@
+//! RemovedSilent: whoever was removed and knows it, is a learner, has no membership, or may have
+//! lost entries, does not campaign, and so never leads (scenarios A12, C12). A node whose removal
+//! is not committed may: others may need its log [Thesis 4.2.2].
+
+use quorate_core::Membership;
+
+use super::{Check, LifeId, Property, broken};
+
+/// `life`, which goes by `membership`, stands for election.
+pub(crate) fn campaigns(
+    life: LifeId,
+    membership: &Membership,
+    is_committed: bool,
+    is_told: bool,
+    is_suspect: bool,
+) -> Check {
+    let is_out = !membership.contains(life.node) && is_committed;
+    let is_learner = membership.is_learner(life.node);
+    let is_without = membership.voters().is_empty();
+    if !is_out && !is_learner && !is_without && !is_told && !is_suspect {
+        return Ok(());
+    }
+    broken(
+        Property::RemovedSilent,
+        format_args!(
+            "{life} stands for election under {membership:?} (committed: {is_committed}, told \
+             that it was removed: {is_told}, suspect: {is_suspect})"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{life, must_fire, n};
+
+    #[test]
+    fn fires_when_somebody_campaigns_that_may_not() {
+        let membership = Membership::new([n(1), n(2)], [n(3)]);
+        let campaigns = |node, is_committed, told, suspect| {
+            super::campaigns(life(node), &membership, is_committed, told, suspect)
+        };
+        assert!(campaigns(1, true, false, false).is_ok());
+        assert!(campaigns(4, false, false, false).is_ok());
+        must_fire(Property::RemovedSilent, campaigns(3, true, false, false));
+        must_fire(Property::RemovedSilent, campaigns(4, true, false, false));
+        must_fire(Property::RemovedSilent, campaigns(1, true, true, false));
+        must_fire(Property::RemovedSilent, campaigns(1, true, false, true));
+        let nobody = Membership::default();
+        must_fire(
+            Property::RemovedSilent,
+            super::campaigns(life(1), &nobody, true, false, false),
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! TransferSafety: leadership is only handed to a voter that holds everything; nothing is appended
+//! meanwhile; it ends within the longest election timeout, and only whoever was told so by its
+//! leader skips the silence owed to it (scenarios F01 to F05) [Thesis 3.10].
+
+use std::time::Duration;
+
+use quorate_core::NodeId;
+
+use super::{Check, LifeId, Property, broken};
+
+/// `leader` tells `target` to campaign, which is a voter or not, and holds everything or not.
+pub(crate) fn tells(leader: LifeId, target: NodeId, is_voter: bool, holds: bool) -> Check {
+    if is_voter && holds {
+        return Ok(());
+    }
+    broken(
+        Property::TransferSafety,
+        format_args!(
+            "{leader} tells {target} to campaign (voter: {is_voter}, holds everything: {holds})"
+        ),
+    )
+}
+
+/// `leader` has been handing over for `since`, may do so for `limit`, and appends or not.
+pub(crate) fn goes_on(leader: LifeId, appends: bool, since: Duration, limit: Duration) -> Check {
+    if !appends && since <= limit {
+        return Ok(());
+    }
+    broken(
+        Property::TransferSafety,
+        format_args!(
+            "{leader} hands over since {since:?} of {limit:?} (appends meanwhile: {appends})"
+        ),
+    )
+}
+
+/// `candidate` asks for votes in spite of the silence owed to a leader; whether that leader told
+/// it to.
+pub(crate) fn skips_silence(candidate: LifeId, is_told: bool) -> Check {
+    if is_told {
+        return Ok(());
+    }
+    broken(
+        Property::TransferSafety,
+        format_args!("{candidate} campaigns as if its leader had told it to"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::testing::{life, must_fire, n};
+
+    #[test]
+    fn fires_when_the_target_is_not_prepared() {
+        let tells = |is_voter, holds| super::tells(life(1), n(2), is_voter, holds);
+        assert!(tells(true, true).is_ok());
+        must_fire(Property::TransferSafety, tells(false, true));
+        must_fire(Property::TransferSafety, tells(true, false));
+    }
+
+    #[test]
+    fn fires_when_a_transfer_lasts_or_something_is_appended_or_silence_is_skipped() {
+        let limit = Duration::from_nanos(100);
+        let goes_on =
+            |appends, since| goes_on(life(1), appends, Duration::from_nanos(since), limit);
+        assert!(goes_on(false, 100).is_ok() && skips_silence(life(2), true).is_ok());
+        must_fire(Property::TransferSafety, goes_on(true, 1));
+        must_fire(Property::TransferSafety, goes_on(false, 101));
+        must_fire(Property::TransferSafety, skips_silence(life(2), false));
+    }
+}

@@ -1,0 +1,323 @@
+//! What checkers are told after a step of the memberships, transfers, snapshots, disks and
+//! suspicions of a node. Logs, terms and commits are in `observe.rs`.
+
+use quorate_core::{
+    Action, Body, ChangeId, Entry, EntryId, LogIndex, Membership, NodeId, Payload, RoleName,
+    SnapshotMeta, Status,
+};
+
+use super::World;
+use super::cause::Cause;
+use super::node::Glimpse;
+use crate::check::{
+    Check, LifeId, Property, broken, config_change, config_in_force, promoted, removed_silent,
+    retention, room, snapshot_install, transfer, truthful_removal,
+};
+
+/// The engine counts what it keeps in stretches of this many bytes, and may count one too many.
+const STRETCH_BYTES: u64 = 2 << 20;
+
+impl World {
+    /// The membership in force and everything else that an engine shows of itself.
+    pub(super) fn observe_state(
+        &mut self,
+        id: LifeId,
+        cause: Cause,
+        before: Glimpse,
+        status: &Status,
+        actions: &[Action],
+    ) -> Check {
+        let after = Glimpse::from(status);
+        self.observe_membership(id, after, status)?;
+        self.observe_campaign(id, before, after)?;
+        self.observe_transfer(id, cause, before, after, actions)?;
+        self.observe_retention(id, before, status)?;
+        for action in actions {
+            match action {
+                Action::Removed { index } => {
+                    self.counts.removals_told += 1;
+                    self.observe_removal(id, *index)?;
+                }
+                Action::MembershipAppended { change, entry } => {
+                    self.counts.changes += 1;
+                    self.observe_changed(id, *change, *entry)?;
+                }
+                Action::HandedOver { .. } => self.counts.transfers += 1,
+                Action::PurgeLog { through } => self.observe_purge(id, through.index, status)?,
+                Action::Send { .. }
+                | Action::LoadEntries { .. }
+                | Action::SaveHardState { .. }
+                | Action::AppendEntries { .. }
+                | Action::InstallSnapshot { .. }
+                | Action::RestoreSnapshot { .. }
+                | Action::SnapshotDue
+                | Action::ReceiveSnapshot { .. }
+                | Action::DropSnapshot { .. }
+                | Action::Apply { .. }
+                | Action::Proposed { .. }
+                | Action::MembershipChanged { .. }
+                | Action::ReadReady { .. }
+                | Action::Refused { .. }
+                | Action::RoleChanged { .. }
+                | Action::Fatal(_) => {}
+            }
+        }
+        let (old, new) = (&before.counters, &after.counters);
+        self.counts.lease_reads += new.lease_reads - old.lease_reads;
+        self.counts.snapshots_offered += new.snapshots_offered - old.snapshots_offered;
+        self.counts.full_disks += new.full_disks - old.full_disks;
+        Ok(())
+    }
+
+    /// The membership in force is the newest in the log.
+    fn observe_membership(&mut self, id: LifeId, after: Glimpse, status: &Status) -> Check {
+        let is_founder = self.knobs.is_founder(id.node);
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        let shown = (status.membership_index, &status.membership);
+        let in_log = life.log.membership_at(life.log.last());
+        config_in_force::shows(id, shown, in_log, &self.founders, is_founder)?;
+        if life.membership.0 == shown.0 && life.membership.1 == *shown.1 {
+            return Ok(());
+        }
+        self.counts.changes_rolled_back += u64::from(shown.0 < life.membership.0);
+        if after.role == RoleName::Leader {
+            // A new member is given time to be heard, and so is whoever now matters more.
+            life.counts_from = life.ticked;
+        }
+        life.membership = (shown.0, shown.1.clone());
+        Ok(())
+    }
+
+    /// A leader appends a membership, which takes force with that. Its log ends before it.
+    pub(super) fn observe_change(&mut self, id: LifeId, after: Glimpse, entry: &Entry) -> Check {
+        let Payload::Membership(bytes) = &entry.payload else {
+            return Ok(());
+        };
+        let Ok(wanted) = Membership::decode(bytes) else {
+            return broken(
+                Property::ConfigChange,
+                format_args!("{id} appends {} without a membership in it", entry.id()),
+            );
+        };
+        if after.role != RoleName::Leader || entry.term != after.term {
+            return Ok(());
+        }
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let present = life.log.membership_at(life.log.last());
+        let (since, present) = present.unwrap_or((LogIndex::NONE, &self.founders));
+        config_change::differs_by_one(id, present, &wanted)?;
+        config_change::may_change(id, since, after.commit, life.elected_at)?;
+        let is_new = |voter: &&NodeId| !present.is_voter(**voter);
+        let peers = life.engine.status().peers;
+        for &node in wanted.voters().iter().filter(is_new) {
+            let needed = life.lasts_before(self.knobs.engine.election_timeout_max * 2);
+            let needed = needed.max(life.elected_at);
+            let disk = &self.stables[node];
+            let mark = life.log.mark(needed).unwrap_or_default();
+            let holds = needed == LogIndex::NONE || disk.holds(needed, mark);
+            let is_suspect = peers.iter().any(|peer| peer.id == node && peer.suspect);
+            promoted::becomes_voter(id, node, needed, holds, is_suspect)?;
+        }
+        Ok(())
+    }
+
+    /// A change that was made is the newest in force.
+    fn observe_changed(&self, id: LifeId, change: ChangeId, entry: EntryId) -> Check {
+        let log = self.nodes[id.node].life.as_deref().map(|life| &life.log);
+        let in_force = log.and_then(|log| log.membership_at(log.last()));
+        let is_true = in_force.is_some_and(|(since, _)| since == entry.index);
+        if is_true && log.is_some_and(|log| log.contains(entry)) {
+            return Ok(());
+        }
+        broken(
+            Property::OneOutcome,
+            format_args!("{id} tells that {change} stands at {entry}, which is not so"),
+        )
+    }
+
+    /// Whoever campaigns is prepared to lead, as far as it knows.
+    fn observe_campaign(&self, id: LifeId, before: Glimpse, after: Glimpse) -> Check {
+        let stands = |role| matches!(role, RoleName::PreCandidate | RoleName::Candidate);
+        let is_same = before.role == after.role && before.term == after.term;
+        let stands_now = stands(after.role) || after.role == RoleName::Leader;
+        if is_same || !stands_now {
+            return Ok(());
+        }
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let (since, membership) = &life.membership;
+        let is_committed = *since <= before.commit;
+        removed_silent::campaigns(
+            id,
+            membership,
+            is_committed,
+            before.removed && after.removed,
+            before.suspect,
+        )
+    }
+
+    /// A node was told that it is no member.
+    fn observe_removal(&self, id: LifeId, index: LogIndex) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let committed = self.checks.ledger.get(index).map(|entry| entry.mark);
+        let holds = |node: &NodeId| {
+            committed.is_some() && committed == self.stables[*node].shape().mark(index)
+        };
+        let Some(witness) = self.nodes.ids().find(holds) else {
+            return Ok(());
+        };
+        let committed = self.stables[witness].shape().membership_at(index);
+        let committed = committed.map_or(&self.founders, |(_, membership)| membership);
+        let own = life.log.membership_at(life.log.last());
+        truthful_removal::told(id, index, committed, own)
+    }
+
+    /// Leadership is being handed over, or not.
+    fn observe_transfer(
+        &mut self,
+        id: LifeId,
+        cause: Cause,
+        before: Glimpse,
+        after: Glimpse,
+        actions: &[Action],
+    ) -> Check {
+        let limit = self.knobs.engine.election_timeout_max;
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        if after.transfer_target.is_some() && before.transfer_target != after.transfer_target {
+            life.transfer_since = life.ticked;
+        }
+        let is_pending = after.transfer_target.is_some()
+            && before.transfer_target == after.transfer_target
+            && before.term == after.term;
+        if is_pending {
+            let appends = |action: &Action| matches!(action, Action::AppendEntries { .. });
+            transfer::goes_on(
+                id,
+                actions.iter().any(appends),
+                life.ticked.since(life.transfer_since),
+                limit,
+            )?;
+        }
+        for action in actions {
+            let Action::Send { message, .. } = action else {
+                continue;
+            };
+            match &message.body {
+                Body::TimeoutNow => self.observe_timeout_now(id, message.to, before.term)?,
+                Body::Vote { transfer: true, .. } => {
+                    let is_told = matches!(
+                        cause,
+                        Cause::TimeoutNow { from, .. } if before.leader == Some(from)
+                    );
+                    transfer::skips_silence(id, is_told)?;
+                }
+                Body::PreVote { .. }
+                | Body::PreVoteReply { .. }
+                | Body::Vote { .. }
+                | Body::VoteReply { .. }
+                | Body::Append { .. }
+                | Body::AppendReply { .. }
+                | Body::SnapshotOffer { .. }
+                | Body::SnapshotReply { .. }
+                | Body::Removed { .. }
+                | Body::ReadIndex { .. }
+                | Body::ReadIndexReply { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A leader of `term` tells `target` to campaign.
+    fn observe_timeout_now(&self, id: LifeId, target: NodeId, term: quorate_core::Term) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let (disk, last) = (&self.stables[target], life.log.last());
+        let mark = life.log.mark(last);
+        let holds = mark.is_some_and(|mark| disk.holds(last, mark)) || disk.hard().term > term;
+        let is_voter = life.membership.1.is_voter(target);
+        transfer::tells(id, target, is_voter, holds)
+    }
+
+    /// How much of the log is kept.
+    fn observe_retention(&self, id: LifeId, before: Glimpse, status: &Status) -> Check {
+        if status.snapshot == before.snapshot {
+            return Ok(());
+        }
+        let receives = |peer: &quorate_core::PeerStatus| {
+            matches!(peer.mode, quorate_core::PeerMode::Snapshot { .. })
+        };
+        if status.peers.iter().any(receives) {
+            return Ok(());
+        }
+        let trailing = self.knobs.engine.trailing_entries;
+        retention::keeps_log(id, status.first, status.snapshot.index, trailing)
+    }
+
+    /// A leader lets go of its log up to `through`.
+    fn observe_purge(&self, id: LifeId, through: LogIndex, status: &Status) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let bytes_at = |index| life.log.mark(index).map_or(0, |mark| mark.bytes);
+        for peer in &status.peers {
+            if let quorate_core::PeerMode::Snapshot { last, .. } = peer.mode {
+                let bytes = bytes_at(life.log.last()) - bytes_at(last.index);
+                let limit = self.knobs.engine.max_retained_bytes;
+                let limit = limit.saturating_sub(STRETCH_BYTES);
+                retention::purges(id, through, last.index, (bytes, limit))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A step wants a snapshot installed. The log of the engine changes with that.
+    pub(super) fn observe_install(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        meta: &SnapshotMeta,
+        discards_log: bool,
+    ) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        let arrived = life.received.iter().find(|it| it.meta == *meta);
+        let is_in_log = life.log.contains(meta.last);
+        snapshot_install::installs(
+            id,
+            (before.commit, meta.last),
+            (discards_log, is_in_log),
+            arrived.is_some(),
+        )?;
+        self.counts.snapshots_installed += 1;
+        if let Some(snapshot) = arrived.filter(|_| discards_log) {
+            self.counts.logs_discarded += 1;
+            life.log = crate::shape::Shape::of_entries(&snapshot.entries);
+        }
+        Ok(())
+    }
+
+    /// A step appends `bytes` to the log.
+    pub(super) fn observe_room(&mut self, id: LifeId, bytes: u64) -> Check {
+        let host = &mut self.nodes[id.node];
+        host.room = host.room.map(|room| room.saturating_sub(bytes));
+        let Some(life) = host.life.as_deref_mut() else {
+            return Ok(());
+        };
+        room::appends(id, bytes, life.room)?;
+        if life.room != u64::MAX {
+            life.room -= bytes;
+        }
+        Ok(())
+    }
+}
