@@ -35,9 +35,9 @@ pub(crate) fn event(event: &Event) -> String {
         Event::TransferLeadership { transfer, target } => format!("{transfer} to {target:?}"),
         Event::SnapshotTaken(snapshot) => format!("snapshot {} taken", snapshot.last),
         Event::SnapshotFailed => "snapshot failed".to_owned(),
-        Event::SnapshotProgress { last, bytes } => format!("snapshot {last}: {bytes} bytes"),
-        Event::SnapshotReceived { last } => format!("snapshot {last} received"),
-        Event::SnapshotLost { last } => format!("snapshot {last} lost"),
+        Event::SnapshotProgress { last, bytes, .. } => format!("snapshot {last}: {bytes} bytes"),
+        Event::SnapshotReceived { last, .. } => format!("snapshot {last} received"),
+        Event::SnapshotLost { last, .. } => format!("snapshot {last} lost"),
         Event::Room { bytes } => format!("room for {bytes} bytes"),
     }
 }

@@ -221,7 +221,6 @@ impl Engine {
             && self.has_members_at(last.index)
             && self.log.contains(last)
             && last.index > self.log.before().index
-            && !snapshot.membership.voters().is_empty()
             && in_force == (snapshot.membership_index, &snapshot.membership);
         let is_newer = last.index > self.snapshots.last().index;
         if is_sound && is_newer && self.snapshots.installing().is_none() {

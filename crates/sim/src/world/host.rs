@@ -93,8 +93,11 @@ impl World {
                 self.step(node, Event::Tick { now: local })?;
             } else if let Some(event) = life.inbox.pop_front() {
                 // A snapshot that the engine has dropped since it arrived is nobody's business.
-                if let Event::SnapshotReceived { last } = &event
-                    && life.received.iter().all(|it| it.meta.last != *last)
+                if let Event::SnapshotReceived { last, checksum } = &event
+                    && life
+                        .received
+                        .iter()
+                        .all(|it| !it.meta.is_named(*last, *checksum))
                 {
                     continue;
                 }

@@ -117,7 +117,8 @@ impl World {
         if life.id != id {
             return Ok(());
         }
-        let (from, last) = (receiving.from, receiving.meta.last);
+        let (last, checksum) = (receiving.meta.last, receiving.meta.checksum);
+        let from = receiving.from;
         let source = self.stables[from].snapshot(&receiving.meta).cloned();
         let is_cut = self.network.is_cut(from, id.node) || self.network.is_cut(id.node, from);
         receiving.parts += 1;
@@ -128,18 +129,23 @@ impl World {
                 life.receiving = None;
             }
             self.counts.snapshots_lost += 1;
-            return self.input(id.node, Event::SnapshotLost { last });
+            return self.input(id.node, Event::SnapshotLost { last, checksum });
         };
         if parts < of {
             self.schedule_fetch(id, number);
             let bytes = snapshot.meta.length / of * parts;
-            return self.input(id.node, Event::SnapshotProgress { last, bytes });
+            let progress = Event::SnapshotProgress {
+                last,
+                checksum,
+                bytes,
+            };
+            return self.input(id.node, progress);
         }
         if let Some(life) = self.life(id) {
             life.receiving = None;
             life.received.push(snapshot);
         }
-        self.input(id.node, Event::SnapshotReceived { last })
+        self.input(id.node, Event::SnapshotReceived { last, checksum })
     }
 
     /// The engine wants a received snapshot made its own. That it has arrived was seen when the
