@@ -186,14 +186,25 @@ impl Safety {
             self.commit(node, &log, commit, status.commit);
             if status.role == RoleName::Leader {
                 let id = entry_at(&log, status.commit).unwrap().id();
-                let voters = status.membership.voters();
-                let is_holder = |peer: &&Node| voters.contains(&peer.id) && peer.disk.holds(id);
-                let holders = nodes.iter().filter(is_holder).count();
+                // The step may also have appended a membership that did not decide yet.
+                let appended = actions.iter().find_map(|action| {
+                    let Action::AppendEntries { entries, .. } = action else {
+                        return None;
+                    };
+                    entries.first()
+                });
+                let before = appended.map_or(status.last, |first| first.index.prev());
+                let (_, before) = node.engine().membership_at(before);
+                let is_on_majority_of = |voters: &[NodeId]| {
+                    let holds = |peer: &&Node| voters.contains(&peer.id) && peer.disk.holds(id);
+                    nodes.iter().filter(holds).count() * 2 > voters.len()
+                };
                 assert!(
-                    holders * 2 > voters.len(),
-                    "{} commits {id}, durable on {holders} of {} voters (B15, C07)",
+                    is_on_majority_of(status.membership.voters())
+                        || is_on_majority_of(before.voters()),
+                    "{} commits {id}, not durable on a majority of {:?} (B15, C07)",
                     status.id,
-                    voters.len()
+                    status.membership.voters()
                 );
             }
         }

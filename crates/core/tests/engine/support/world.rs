@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) reads: Vec<ReadEnd>,
     /// Changes of the membership that were answered, in order.
     pub(crate) changes: Vec<ChangeEnd>,
+    /// Which requests were answered where, in order.
+    pub(crate) answers: Vec<(NodeId, Request)>,
     pub(crate) names: u64,
 }
 
@@ -75,6 +77,7 @@ impl World {
             performed: 0,
             reads: Vec::new(),
             changes: Vec::new(),
+            answers: Vec::new(),
             names: 0,
         }
     }
