@@ -1,5 +1,6 @@
 //! BoundedRetention: a snapshot lets go of the log before it but for the trailing entries, unless
-//! a peer receives one and will need what follows; and few snapshots are kept (scenario D12).
+//! a peer within reach is being sent it, or receives a snapshot and will need what follows; and
+//! few snapshots are kept (scenario D12).
 
 use quorate_core::{LogIndex, NodeId};
 
@@ -8,7 +9,7 @@ use super::{Check, LifeId, Property, broken};
 /// Snapshots on one disk beyond one per node: the newest, and one that was just taken.
 const SPARE_SNAPSHOTS: u64 = 2;
 
-/// `life`, whom nobody asks for a snapshot, has a new one up to `snapshot` and a log from `first`
+/// `life`, of whom nobody needs old entries, has a new one up to `snapshot` and a log from `first`
 /// on.
 pub(crate) fn keeps_log(life: LifeId, first: LogIndex, snapshot: LogIndex, trailing: u64) -> Check {
     if first.prev().get() >= snapshot.get().saturating_sub(trailing) {
@@ -20,8 +21,8 @@ pub(crate) fn keeps_log(life: LifeId, first: LogIndex, snapshot: LogIndex, trail
     )
 }
 
-/// `leader` purges its log up to `through` while a peer receives a snapshot up to `needed`; what
-/// follows that has `bytes`, of at least `limit` that it may keep.
+/// `leader` purges its log up to `through` while a peer has, or receives, what comes up to
+/// `needed`; what follows that has `bytes`, of at least `limit` that it may keep.
 pub(crate) fn purges(
     leader: LifeId,
     through: LogIndex,
@@ -34,7 +35,7 @@ pub(crate) fn purges(
     broken(
         Property::BoundedRetention,
         format_args!(
-            "{leader} purges up to {through} under a peer that receives a snapshot up to {needed}, \
+            "{leader} purges up to {through} under a peer that needs what follows {needed}, \
              though {bytes} bytes of {limit} would have to be kept"
         ),
     )

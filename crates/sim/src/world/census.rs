@@ -2,8 +2,8 @@
 //! suspicions of a node. Logs, terms and commits are in `observe.rs`.
 
 use quorate_core::{
-    Action, Body, ChangeId, Entry, EntryId, LogIndex, Membership, NodeId, Payload, RoleName,
-    SnapshotMeta, Status,
+    Action, Body, ChangeId, Entry, EntryId, LogIndex, Membership, NodeId, Payload, PeerMode,
+    PeerStatus, RoleName, SnapshotMeta, Status, Time,
 };
 
 use super::World;
@@ -43,7 +43,9 @@ impl World {
                     self.observe_changed(id, *change, *entry)?;
                 }
                 Action::HandedOver { .. } => self.counts.transfers += 1,
-                Action::PurgeLog { through } => self.observe_purge(id, through.index, status)?,
+                Action::PurgeLog { through } => {
+                    self.observe_purge(id, through.index, (before, status))?;
+                }
                 Action::Send { .. }
                 | Action::LoadEntries { .. }
                 | Action::SaveHardState { .. }
@@ -253,28 +255,52 @@ impl World {
         if status.snapshot == before.snapshot {
             return Ok(());
         }
-        let receives = |peer: &quorate_core::PeerStatus| {
-            matches!(peer.mode, quorate_core::PeerMode::Snapshot { .. })
+        let needs = |peer: &&PeerStatus| {
+            let lags = peer.matched < status.snapshot.index;
+            lags || matches!(peer.mode, PeerMode::Snapshot { .. })
         };
-        if status.peers.iter().any(receives) {
+        if self.peers_within_reach(id, status).any(|peer| needs(&peer)) {
             return Ok(());
         }
         let trailing = self.knobs.engine.trailing_entries;
         retention::keeps_log(id, status.first, status.snapshot.index, trailing)
     }
 
+    /// The peers that the leader heard of lately.
+    fn peers_within_reach<'a>(
+        &'a self,
+        id: LifeId,
+        status: &'a Status,
+    ) -> impl Iterator<Item = &'a PeerStatus> + 'a {
+        let patience = self.knobs.engine.election_timeout_max;
+        let life = self.nodes[id.node].life.as_deref();
+        let now = life.map_or(Time::ZERO, |life| life.ticked);
+        let peers = status.peers.iter();
+        peers.filter(move |peer| now.since(peer.heard_at) <= patience)
+    }
+
     /// A leader lets go of its log up to `through`.
-    fn observe_purge(&self, id: LifeId, through: LogIndex, status: &Status) -> Check {
+    fn observe_purge(
+        &self,
+        id: LifeId,
+        through: LogIndex,
+        (before, status): (Glimpse, &Status),
+    ) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
         let bytes_at = |index| life.log.mark(index).map_or(0, |mark| mark.bytes);
-        for peer in &status.peers {
-            if let quorate_core::PeerMode::Snapshot { last, .. } = peer.mode {
-                let bytes = bytes_at(life.log.last()) - bytes_at(last.index);
-                let limit = self.knobs.engine.max_retained_bytes;
-                let limit = limit.saturating_sub(STRETCH_BYTES);
-                retention::purges(id, through, last.index, (bytes, limit))?;
+        let limit = self.knobs.engine.max_retained_bytes;
+        let limit = limit.saturating_sub(STRETCH_BYTES);
+        for peer in self.peers_within_reach(id, status) {
+            let needed = match peer.mode {
+                PeerMode::Snapshot { last, .. } => last.index,
+                PeerMode::Probe | PeerMode::Replicate => peer.matched,
+            };
+            // What was gone before cannot be kept; who needs it gets a snapshot.
+            if needed.next() >= before.first {
+                let bytes = bytes_at(life.log.last()) - bytes_at(needed);
+                retention::purges(id, through, needed, (bytes, limit))?;
             }
         }
         Ok(())
