@@ -21,6 +21,7 @@ mod clock;
 mod config;
 mod desk;
 mod shell;
+mod spin;
 mod start;
 mod storage;
 

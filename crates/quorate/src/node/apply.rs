@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
+use std::time::Instant;
 
 use bytes::Bytes;
 use quorate_core::{Entries, Entry, LogIndex, Payload};
@@ -13,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::StopReason;
 use super::shell::Completion;
+use super::spin::Spin;
 use crate::{ApplyContext, ProposeError, ReadError, StateMachine};
 
 /// Who waits for the response to a proposal.
@@ -39,7 +41,11 @@ pub(super) fn run<S: StateMachine>(
     completions: &UnboundedSender<Completion>,
     waiting_reads: &AtomicUsize,
 ) {
-    while let Ok(request) = requests.recv() {
+    let mut spin = Spin::new();
+    while let Ok(request) = spin.next(requests).map_or_else(|| requests.recv(), Ok) {
+        if has_asker(&request) {
+            spin.worked(Instant::now());
+        }
         match request {
             Request::Apply { entries, waiters } => {
                 if let Err(reason) = apply(&mut machine, &entries, waiters, completions) {
@@ -52,6 +58,14 @@ pub(super) fn run<S: StateMachine>(
                 waiting_reads.fetch_sub(1, Ordering::Relaxed);
             }
         }
+    }
+}
+
+/// Whether somebody waits for this. Nobody does where entries were proposed elsewhere.
+const fn has_asker<S: StateMachine>(request: &Request<S>) -> bool {
+    match request {
+        Request::Apply { waiters, .. } => !waiters.is_empty(),
+        Request::Read(_) => true,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quorate_core::{LoadId, LoadOutcome, LogIndex, NodeId, Time};
@@ -14,6 +14,7 @@ use tracing::{error, info};
 
 use super::apply::{self, ReadTask, Waiter};
 use super::desk::{AdminAsk, Desk};
+use super::spin::Spin;
 use super::{NodeStatus, Shared, StopReason, clock, storage};
 use crate::StateMachine;
 use crate::driver::{Driver, Input, Output, StopCause};
@@ -89,6 +90,7 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
     /// Runs until the node stops, and says why it did.
     pub(super) async fn run(mut self) -> StopReason {
         let mut reason = None;
+        let mut spin = Spin::new();
         let mut batch = Batch {
             inbox: Vec::new(),
             asks: Vec::new(),
@@ -97,7 +99,11 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
             is_shutdown: false,
         };
         while reason.is_none() {
+            self.linger(&mut spin).await;
             self.wait(&mut batch).await;
+            if !batch.asks.is_empty() || !batch.completions.is_empty() {
+                spin.worked(Instant::now());
+            }
             let failure = batch.completions.iter().find_map(why_stopped);
             self.is_leaving |= batch.is_shutdown;
             let inputs = take_inputs(&mut batch, &mut self.desk);
@@ -124,6 +130,22 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
             }
         }
         reason
+    }
+
+    /// Stays awake for a moment if that is worth while, until there is something in a queue.
+    async fn linger(&self, spin: &mut Spin) {
+        let Some(until) = spin.until(Instant::now()) else {
+            return;
+        };
+        loop {
+            // The connections share this thread: they deliver and send meanwhile.
+            tokio::task::yield_now().await;
+            let is_quiet =
+                self.completions.is_empty() && self.inbox.is_empty() && self.asks.is_empty();
+            if !is_quiet || !spin.rest(until) {
+                return;
+            }
+        }
     }
 
     /// Waits until something happened or the driver wants to be called, then takes what there is.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_core::{EntryId, LoadId, LoadOutcome, LogIndex};
 use quorate_log::{Disk, Log, ReadOutcome, StorageError};
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, warn};
 
 use super::shell::Completion;
+use super::spin::Spin;
 use crate::driver::StorageJob;
 
 /// After this long without a job the log notes how far it is, so that a later open need not
@@ -57,8 +58,11 @@ pub(super) fn run<D: Disk>(
         is_full: false,
     };
     let mut is_idle = false;
+    let mut spin = Spin::new();
     loop {
-        let received = if is_idle {
+        let received = if let Some(request) = spin.next(requests) {
+            Ok(request)
+        } else if is_idle {
             requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             requests.recv_timeout(IDLE)
@@ -66,6 +70,7 @@ pub(super) fn run<D: Disk>(
         let served = match received {
             Ok(request) => {
                 is_idle = false;
+                spin.worked(Instant::now());
                 serve(&mut log, request, completions, counters).and_then(|()| ahead.go_on(&mut log))
             }
             Err(RecvTimeoutError::Timeout) if ahead.has_more => ahead.go_on(&mut log),
