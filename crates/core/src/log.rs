@@ -93,10 +93,15 @@ impl Log {
         self.window.append(entries);
     }
 
-    /// Entries in memory from `from` on within `limit_bytes`, but at least one; `None` where the
+    /// Entries `from..=through` in memory within `limit_bytes`, but at least one; `None` where the
     /// first is on disk only, or beyond the end.
-    pub(crate) fn slice(&self, from: LogIndex, limit_bytes: u64) -> Option<Entries> {
-        self.window.slice(from, limit_bytes)
+    pub(crate) fn slice(
+        &self,
+        from: LogIndex,
+        through: LogIndex,
+        limit_bytes: u64,
+    ) -> Option<Entries> {
+        self.window.slice(from, through, limit_bytes)
     }
 
     /// The last entry that is on disk only.

@@ -2,6 +2,7 @@
 //! apply. A window over the end of the log, bounded in bytes; older entries are on disk only.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::{Entries, LogIndex};
 
@@ -55,47 +56,77 @@ impl Window {
         self.first = self.first.min(index);
     }
 
-    /// Entries from `from` on within `limit_bytes` (but at least one), where they are in memory.
+    /// Entries `from..=through` within `limit_bytes` (but at least one), where they are in memory.
     /// Shares the memory of one run; only where many small runs are asked for at once, as by a
     /// peer that lags, are they gathered into a new slice, so that one message can carry them.
-    pub(crate) fn slice(&self, from: LogIndex, limit_bytes: u64) -> Option<Entries> {
-        if from < self.first {
+    pub(crate) fn slice(
+        &self,
+        from: LogIndex,
+        through: LogIndex,
+        limit_bytes: u64,
+    ) -> Option<Entries> {
+        if from < self.first || from > through {
             return None;
         }
-        let position = self.runs.partition_point(|run| Self::last_of(run) < from);
-        let head = self
-            .runs
-            .get(position)?
-            .from_index(from)
-            .within(limit_bytes);
-        let mut room = limit_bytes.saturating_sub(head.size_bytes());
-        let run_is_exhausted = head.last_id() == self.runs.get(position)?.last_id();
-        let mut gathered = VecDeque::new();
-        if run_is_exhausted {
-            for run in self.runs.iter().skip(position + 1) {
-                let part = run.within(room);
-                let bytes = part.size_bytes();
-                if bytes > room {
-                    break;
-                }
-                room -= bytes;
-                let is_whole = part.len() == run.len();
-                gathered.push_back(part);
-                if !is_whole {
-                    break;
-                }
-            }
+        let position = self.position_of(from);
+        let run = self.runs.get(position)?;
+        let rest = run.from_index(from);
+        if rest.is_empty() {
+            return None;
         }
-        if gathered.is_empty() {
+        let head = rest.up_to_index(through).within(limit_bytes);
+        let ends_here = head.last_id() != run.last_id() || Self::last_of(run) >= through;
+        if ends_here {
             return Some(head);
         }
-        gathered.push_front(head);
-        Some(
-            gathered
-                .iter()
-                .flat_map(|run| run.iter().cloned())
-                .collect(),
-        )
+        let mut room = limit_bytes.saturating_sub(head.size_bytes());
+        let mut gathered = Vec::new();
+        for run in self.runs.range(position + 1..) {
+            let part = run.up_to_index(through).within(room);
+            let bytes = part.size_bytes();
+            if bytes > room || part.is_empty() {
+                break;
+            }
+            room -= bytes;
+            if gathered.is_empty() {
+                gathered.extend(head.iter().cloned());
+            }
+            gathered.extend(part.iter().cloned());
+            if part.len() < run.len() {
+                break;
+            }
+        }
+        Some(if gathered.is_empty() {
+            head
+        } else {
+            gathered.into()
+        })
+    }
+
+    /// The position of the last run that starts at `index` or before. Whoever asks wants recent
+    /// entries most of the time, so the search starts at the end and doubles its steps: its cost
+    /// depends on how far back `index` is, not on how much is in memory.
+    fn position_of(&self, index: LogIndex) -> usize {
+        let starts_behind =
+            |position: usize| self.runs.get(position).map(Self::first_of) > Some(index);
+        let mut end = self.runs.len();
+        let mut start = end.saturating_sub(1);
+        let mut step = 1;
+        while start > 0 && starts_behind(start) {
+            end = start;
+            start = start.saturating_sub(step);
+            step *= 2;
+        }
+        // The position sought is in `start..end`.
+        while end.saturating_sub(start) > 1 {
+            let middle = start.midpoint(end);
+            if starts_behind(middle) {
+                end = middle;
+            } else {
+                start = middle;
+            }
+        }
+        start
     }
 
     /// Drops the oldest runs while more than `limit_bytes` are held, but none that reaches beyond
@@ -119,6 +150,10 @@ impl Window {
         }
     }
 
+    fn first_of(run: &Entries) -> LogIndex {
+        run.first().map_or(LogIndex::NONE, |entry| entry.index)
+    }
+
     fn last_of(run: &Entries) -> LogIndex {
         run.last().map_or(LogIndex::NONE, |entry| entry.index)
     }
@@ -128,7 +163,6 @@ impl Window {
 mod tests {
     use super::*;
     use crate::{Entry, Payload, Term};
-    use alloc::vec::Vec;
     use core::ops::Range;
 
     const ENTRY: u64 = Entry::OVERHEAD_BYTES;
@@ -152,7 +186,12 @@ mod tests {
     }
 
     fn indexes(window: &Window, from: u64, entries: u64) -> Option<Vec<u64>> {
-        let slice = window.slice(LogIndex::new(from), entries * ENTRY)?;
+        indexes_through(window, from, 99, entries)
+    }
+
+    fn indexes_through(window: &Window, from: u64, through: u64, entries: u64) -> Option<Vec<u64>> {
+        let (from, through) = (LogIndex::new(from), LogIndex::new(through));
+        let slice = window.slice(from, through, entries * ENTRY)?;
         Some(slice.iter().map(|entry| entry.index.get()).collect())
     }
 
@@ -173,6 +212,37 @@ mod tests {
             None,
             "beyond the end there is nothing"
         );
+    }
+
+    #[test]
+    fn slices_end_where_they_are_told_to() {
+        assert_eq!(indexes_through(&window(), 4, 4, 9).unwrap(), [4]);
+        assert_eq!(indexes_through(&window(), 4, 5, 9).unwrap(), [4, 5]);
+        assert_eq!(
+            indexes_through(&window(), 4, 8, 9).unwrap(),
+            [4, 5, 6, 7, 8]
+        );
+        assert_eq!(indexes_through(&window(), 6, 6, 0).unwrap(), [6]);
+        assert_eq!(
+            indexes_through(&window(), 6, 5, 9),
+            None,
+            "nothing is wanted"
+        );
+    }
+
+    #[test]
+    fn every_entry_is_found_however_the_runs_are_cut() {
+        let mut window = Window::after(LogIndex::NONE);
+        let mut next = 1;
+        for length in [1, 1, 3, 1, 7, 2, 1, 1, 1, 20, 1, 1] {
+            window.append(run(next..next + length));
+            next += length;
+        }
+        for index in 1..next {
+            assert_eq!(indexes(&window, index, 1).unwrap(), [index]);
+            let rest: Vec<u64> = (index..next).collect();
+            assert_eq!(indexes(&window, index, 99).unwrap(), rest);
+        }
     }
 
     #[test]

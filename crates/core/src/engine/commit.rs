@@ -48,7 +48,7 @@ impl Engine {
                 return;
             };
             let from = self.applies.handed().next();
-            let entries = self.in_memory(from, room).up_to_index(end);
+            let entries = self.in_memory(from, end, room);
             if entries.is_empty() {
                 return self.load_for_apply(from, end, room);
             }
@@ -59,12 +59,14 @@ impl Engine {
         self.applies.forget_handed();
     }
 
-    /// Entries from `from` on, from the window or from what was loaded; none if they are on disk.
-    fn in_memory(&self, from: LogIndex, limit_bytes: u64) -> Entries {
+    /// Entries `from..=end`, from the window or from what was loaded; none if they are on disk.
+    /// What is in the window behind `end` is not looked at: it may be much.
+    fn in_memory(&self, from: LogIndex, end: LogIndex, limit_bytes: u64) -> Entries {
         let loaded = self.applies.loaded();
         if loaded.first().is_some_and(|first| first.index == from) {
-            return loaded.within(limit_bytes);
+            return loaded.up_to_index(end).within(limit_bytes);
         }
-        self.log.slice(from, limit_bytes).unwrap_or_default()
+        let in_window = self.log.slice(from, end, limit_bytes);
+        in_window.unwrap_or_default()
     }
 }

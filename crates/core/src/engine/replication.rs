@@ -40,7 +40,7 @@ impl Engine {
             if from > last || !peer.may_send(messages, bytes) {
                 return;
             }
-            match self.log.slice(from, self.config.max_append_bytes) {
+            match self.log.slice(from, last, self.config.max_append_bytes) {
                 Some(entries) => self.send_entries(position, entries),
                 None => return self.load_for_peer(position, from),
             }
