@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::{Deref, Range};
+use core::slice;
 
 use bytes::Bytes;
 
@@ -61,12 +62,67 @@ impl Entry {
     }
 }
 
-/// Entries with consecutive indexes: a range of a shared batch. A clone costs one reference
-/// count, whatever the number of entries.
+/// Entries with consecutive indexes: one, or a range of a shared batch. A clone costs one
+/// reference count, whatever the number of entries, and never allocates.
 #[derive(Clone)]
 pub struct Entries {
-    batch: Option<Arc<[Entry]>>,
+    held: Held,
+}
+
+#[derive(Clone)]
+enum Held {
+    Nothing,
+    /// An entry that came alone is kept in place: a batch of one would be an allocation more, and
+    /// its reference count would be instead of the payload's.
+    One(Entry),
+    Many(Part),
+}
+
+/// A range of a batch. Not empty.
+#[derive(Clone)]
+struct Part {
+    batch: Arc<[Entry]>,
     range: Range<usize>,
+    /// The sum of the sizes, which is asked for at every step of an entry's way.
+    bytes: u64,
+}
+
+impl Part {
+    /// All of `batch`.
+    fn whole(batch: Arc<[Entry]>) -> Self {
+        let range = 0..batch.len();
+        let bytes = bytes_of(&batch);
+        Self {
+            batch,
+            range,
+            bytes,
+        }
+    }
+
+    fn entries(&self) -> &[Entry] {
+        self.batch.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// Positions `kept` of this part, which must be within it.
+    fn cut(&self, kept: Range<usize>) -> Self {
+        let (before, rest) = self.entries().split_at(kept.start);
+        let (middle, behind) = rest.split_at(kept.len());
+        // Whichever is shorter is counted, so that to cut off a little costs little.
+        let bytes = if middle.len() * 2 <= self.range.len() {
+            bytes_of(middle)
+        } else {
+            self.bytes - bytes_of(before) - bytes_of(behind)
+        };
+        Self {
+            batch: Arc::clone(&self.batch),
+            range: self.range.start + kept.start..self.range.start + kept.end,
+            bytes,
+        }
+    }
+}
+
+fn bytes_of(entries: &[Entry]) -> u64 {
+    entries.iter().map(Entry::size_bytes).sum()
 }
 
 impl Entries {
@@ -74,8 +130,7 @@ impl Entries {
     #[must_use]
     pub const fn empty() -> Self {
         Self {
-            batch: None,
-            range: 0..0,
+            held: Held::Nothing,
         }
     }
 
@@ -85,10 +140,29 @@ impl Entries {
     pub fn slice(&self, range: Range<usize>) -> Self {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
-        Self {
-            batch: self.batch.clone(),
-            range: self.range.start + start..self.range.start + end,
+        if start == end {
+            return Self::empty();
         }
+        if end - start == self.len() {
+            return self.clone();
+        }
+        let held = match &self.held {
+            Held::Many(part) => Held::Many(part.cut(start..end)),
+            // Neither has a part that is not all or nothing.
+            Held::Nothing | Held::One(_) => Held::Nothing,
+        };
+        Self { held }
+    }
+
+    /// The entries `from..=through` (indexes).
+    pub(crate) fn between(&self, from: LogIndex, through: LogIndex) -> Self {
+        let Some(first) = self.first() else {
+            return Self::empty();
+        };
+        let position = |entries: u64| usize::try_from(entries).unwrap_or(usize::MAX);
+        let start = position(first.index.distance_to(from));
+        let end = position(first.index.prev().distance_to(through));
+        self.slice(start..end)
     }
 
     /// The entries with `index` and above.
@@ -115,6 +189,14 @@ impl Entries {
     /// lowered must not make an old entry impossible to send (scenario B19).
     #[must_use]
     pub fn within(&self, limit_bytes: u64) -> Self {
+        self.clone().limited_to(limit_bytes)
+    }
+
+    /// What [`Self::within`] says, of what is not needed any more.
+    pub(crate) fn limited_to(self, limit_bytes: u64) -> Self {
+        if self.size_bytes() <= limit_bytes {
+            return self;
+        }
         let mut total = 0u64;
         let count = self
             .iter()
@@ -126,10 +208,14 @@ impl Entries {
         self.slice(0..count.max(1))
     }
 
-    /// The sum of [`Entry::size_bytes`].
+    /// The sum of [`Entry::size_bytes`]. Known beforehand, not counted.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        self.iter().map(Entry::size_bytes).sum()
+        match &self.held {
+            Held::Nothing => 0,
+            Held::One(entry) => entry.size_bytes(),
+            Held::Many(part) => part.bytes,
+        }
     }
 
     /// Id of the last entry.
@@ -155,14 +241,22 @@ impl Entries {
 }
 
 impl FromIterator<Entry> for Entries {
-    /// One allocation where the iterator knows its length (a vector's, a slice's).
+    /// One allocation where the iterator knows its length (a vector's, a slice's); none where it
+    /// knows that there is one entry.
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        let batch: Arc<[Entry]> = entries.into_iter().collect();
-        let range = 0..batch.len();
-        Self {
-            batch: Some(batch),
-            range,
+        let mut entries = entries.into_iter();
+        if entries.size_hint() == (1, Some(1))
+            && let Some(only) = entries.next()
+        {
+            let held = Held::One(only);
+            return Self { held };
         }
+        let batch: Arc<[Entry]> = entries.collect();
+        if batch.is_empty() {
+            return Self::empty();
+        }
+        let held = Held::Many(Part::whole(batch));
+        Self { held }
     }
 }
 
@@ -176,10 +270,11 @@ impl Deref for Entries {
     type Target = [Entry];
 
     fn deref(&self) -> &[Entry] {
-        self.batch
-            .as_deref()
-            .and_then(|batch| batch.get(self.range.clone()))
-            .unwrap_or_default()
+        match &self.held {
+            Held::Nothing => &[],
+            Held::One(entry) => slice::from_ref(entry),
+            Held::Many(part) => part.entries(),
+        }
     }
 }
 
@@ -233,6 +328,39 @@ mod tests {
             "below the first: everything"
         );
         assert!(all.up_to_index(LogIndex::new(4)).is_empty());
+    }
+
+    #[test]
+    fn the_size_of_a_part_is_the_sum_of_its_entries() {
+        let all: Entries = (1..20)
+            .map(|index| Entry {
+                index: LogIndex::new(index),
+                term: Term::new(1),
+                payload: Payload::Command(Bytes::from(vec![0; index as usize])),
+            })
+            .collect();
+        for start in 0..=all.len() {
+            for end in start..=all.len() {
+                let part = all.slice(start..end);
+                let size: u64 = part.iter().map(Entry::size_bytes).sum();
+                assert_eq!((part.len(), part.size_bytes()), (end - start, size));
+                for inner in 0..part.len() {
+                    let size: u64 = part[inner..].iter().map(Entry::size_bytes).sum();
+                    assert_eq!(part.slice(inner..part.len()).size_bytes(), size);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_entry_alone_is_cut_like_any_other() {
+        let one = entries(5..6);
+        assert_eq!((one.len(), one.size_bytes()), (1, 100));
+        assert_eq!(one.from_index(LogIndex::new(5)), one);
+        assert!(one.from_index(LogIndex::new(6)).is_empty());
+        assert!(one.up_to_index(LogIndex::new(4)).is_empty());
+        assert_eq!(one.within(1), one);
+        assert!(one.slice(1..9).is_empty() && one.slice(0..0).is_empty());
     }
 
     /// Scenario B19

@@ -70,19 +70,15 @@ impl Window {
         }
         let position = self.position_of(from);
         let run = self.runs.get(position)?;
-        let rest = run.from_index(from);
-        if rest.is_empty() {
-            return None;
-        }
-        let head = rest.up_to_index(through).within(limit_bytes);
-        let ends_here = head.last_id() != run.last_id() || Self::last_of(run) >= through;
-        if ends_here {
+        let head = run.between(from, through).limited_to(limit_bytes);
+        let last = head.last_id()?;
+        if last.index >= through || Some(last) != run.last_id() {
             return Some(head);
         }
         let mut room = limit_bytes.saturating_sub(head.size_bytes());
         let mut gathered = Vec::new();
         for run in self.runs.range(position + 1..) {
-            let part = run.up_to_index(through).within(room);
+            let part = run.up_to_index(through).limited_to(room);
             let bytes = part.size_bytes();
             if bytes > room || part.is_empty() {
                 break;
