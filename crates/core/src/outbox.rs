@@ -2,48 +2,53 @@
 //! and what it reveals; they cannot get the order wrong.
 
 use alloc::vec::Vec;
+use core::mem;
 
-use crate::{Action, Entries, EntryId, HardState, Message, SnapshotMeta, WriteId};
+use crate::{Action, Entries, HardState, Message, WriteId};
 
-/// Collects effects during a step.
+/// The places of a step's actions, in causal order. What reveals nothing unsaved comes first,
+/// unless the step saves the hard state: then it comes before what claims durable state.
+const EARLY: usize = 0;
+const LOADS: usize = 1;
+const APPENDS: usize = 2;
+const ANSWERS: usize = 3;
+const APPLIES: usize = 4;
+const NOTICES: usize = 5;
+
+/// Collects effects during a step, each where it will stand in the end: the vector that is handed
+/// out is the one that they were put in.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Reveal nothing that is not saved.
-    early: Vec<Message>,
-    loads: Vec<Action>,
+    actions: Vec<Action>,
+    /// Where each place ends in `actions`.
+    ends: [usize; NOTICES + 1],
     hard_state: Option<(WriteId, HardState)>,
-    appends: Vec<(WriteId, Entries)>,
-    install: Option<Action>,
-    /// Reveal durable state: each with the log write it claims.
-    answers: Vec<(WriteId, Message)>,
-    restore: Option<SnapshotMeta>,
-    purge: Option<EntryId>,
-    applies: Vec<Entries>,
-    notices: Vec<Action>,
 }
 
 impl Outbox {
     /// Sends a message that reveals nothing unsaved: append, heartbeat, pre-vote, ReadIndex.
     pub(crate) fn send(&mut self, message: Message) {
-        self.early.push(message);
+        let needs = WriteId::NONE;
+        self.put(EARLY, Action::Send { needs, message });
     }
 
     /// Sends a message that claims what `needs` writes: a vote, an answer to an append.
     pub(crate) fn answer(&mut self, message: Message, needs: WriteId) {
-        self.answers.push((needs, message));
+        self.put(ANSWERS, Action::Send { needs, message });
     }
 
     /// Asks for entries from disk.
     pub(crate) fn load(&mut self, load: Action) {
-        self.loads.push(load);
+        self.put(LOADS, load);
     }
 
     /// Saves the hard state. In one step the last word counts; the write keeps its place.
     ///
     /// Returns the place if there is one already.
     pub(crate) fn save(&mut self, state: HardState, place: impl FnOnce() -> WriteId) -> WriteId {
-        debug_assert!(
-            self.appends.is_empty(),
+        debug_assert_eq!(
+            self.end_of(LOADS),
+            self.end_of(APPENDS),
             "term and vote are settled before entries are"
         );
         let write = self.hard_state.map_or_else(place, |(write, _)| write);
@@ -53,41 +58,17 @@ impl Outbox {
 
     /// Writes entries to the log.
     pub(crate) fn append(&mut self, write: WriteId, entries: Entries) {
-        self.appends.push((write, entries));
-    }
-
-    /// Installs a received snapshot.
-    pub(crate) fn install(&mut self, write: WriteId, snapshot: SnapshotMeta, discard_log: bool) {
-        debug_assert!(
-            self.appends.is_empty() && self.install.is_none(),
-            "a step installs one snapshot or appends"
-        );
-        self.install = Some(Action::InstallSnapshot {
-            write,
-            snapshot,
-            discard_log,
-        });
-    }
-
-    /// Replaces the state machine by a durable snapshot, before anything more is applied.
-    pub(crate) fn restore(&mut self, snapshot: SnapshotMeta) {
-        debug_assert!(self.applies.is_empty(), "entries follow the snapshot");
-        self.restore = Some(snapshot);
-    }
-
-    /// Lets the host drop entries that a durable snapshot holds.
-    pub(crate) const fn purge(&mut self, through: EntryId) {
-        self.purge = Some(through);
+        self.put(APPENDS, Action::AppendEntries { write, entries });
     }
 
     /// Hands committed and durable entries to the state machine.
     pub(crate) fn apply(&mut self, entries: Entries) {
-        self.applies.push(entries);
+        self.put(APPLIES, Action::Apply { entries });
     }
 
     /// Tells whoever waits.
     pub(crate) fn notify(&mut self, notice: Action) {
-        self.notices.push(notice);
+        self.put(NOTICES, notice);
     }
 
     /// Forgets everything: the engine has stopped, and nothing may be written any more.
@@ -99,52 +80,37 @@ impl Outbox {
     /// that is not durable, of this step or an earlier one: every message carries the term, so
     /// none may leave before it [Raft 5.1].
     pub(crate) fn seal(&mut self, unsaved: WriteId) -> Vec<Action> {
-        let mut actions = Vec::with_capacity(self.len());
-        let send = |(needs, message): (WriteId, Message)| Action::Send {
-            needs: needs.max(unsaved),
-            message,
-        };
-        let mut early = self
-            .early
-            .drain(..)
-            .map(|message| (WriteId::NONE, message))
-            .map(send);
-        let hard_state_changed = self.hard_state.is_some();
-        if !hard_state_changed {
-            actions.extend(&mut early);
+        if unsaved > WriteId::NONE {
+            self.hold_back_until(unsaved);
         }
-        actions.append(&mut self.loads);
-        let save = self.hard_state.take();
-        actions.extend(save.map(|(write, state)| Action::SaveHardState { write, state }));
-        let appends = self.appends.drain(..);
-        actions.extend(appends.map(|(write, entries)| Action::AppendEntries { write, entries }));
-        actions.extend(self.install.take());
-        actions.extend(early);
-        actions.extend(self.answers.drain(..).map(send));
-        let restore = self.restore.take();
-        actions.extend(restore.map(|snapshot| Action::RestoreSnapshot { snapshot }));
-        let purge = self.purge.take();
-        actions.extend(purge.map(|through| Action::PurgeLog { through }));
-        actions.extend(
-            self.applies
-                .drain(..)
-                .map(|entries| Action::Apply { entries }),
-        );
-        actions.append(&mut self.notices);
-        actions
+        if let Some((write, state)) = self.hard_state.take() {
+            let save = Action::SaveHardState { write, state };
+            self.actions.insert(self.end_of(LOADS), save);
+            let (early, until_answers) = (self.end_of(EARLY), self.end_of(APPENDS) + 1);
+            if let Some(moved) = self.actions.get_mut(..until_answers) {
+                moved.rotate_left(early);
+            }
+        }
+        self.ends = Default::default();
+        mem::take(&mut self.actions)
     }
 
-    fn len(&self) -> usize {
-        self.early.len()
-            + self.loads.len()
-            + usize::from(self.hard_state.is_some())
-            + self.appends.len()
-            + self.answers.len()
-            + usize::from(self.install.is_some())
-            + usize::from(self.restore.is_some())
-            + usize::from(self.purge.is_some())
-            + self.applies.len()
-            + self.notices.len()
+    fn hold_back_until(&mut self, unsaved: WriteId) {
+        for action in &mut self.actions {
+            if let Action::Send { needs, message: _ } = action {
+                *needs = (*needs).max(unsaved);
+            }
+        }
+    }
+
+    /// Puts an action behind all that are in this place or an earlier one.
+    fn put(&mut self, place: usize, action: Action) {
+        self.actions.insert(self.end_of(place), action);
+        self.ends.iter_mut().skip(place).for_each(|end| *end += 1);
+    }
+
+    fn end_of(&self, place: usize) -> usize {
+        self.ends.get(place).copied().unwrap_or_default()
     }
 }
 
@@ -172,17 +138,7 @@ mod tests {
             Action::Send { .. } => "send",
             Action::SaveHardState { .. } => "save",
             Action::AppendEntries { .. } => "append",
-            Action::InstallSnapshot { .. } => "install",
-            Action::RestoreSnapshot { .. } => "restore",
-            Action::PurgeLog { .. } => "purge",
-            Action::SnapshotDue
-            | Action::ReceiveSnapshot { .. }
-            | Action::DropSnapshot { .. }
-            | Action::MembershipAppended { .. }
-            | Action::MembershipChanged { .. }
-            | Action::Removed { .. }
-            | Action::HandedOver { .. }
-            | Action::LoadEntries { .. }
+            Action::LoadEntries { .. }
             | Action::Apply { .. }
             | Action::Proposed { .. }
             | Action::ReadReady { .. }
