@@ -3,8 +3,8 @@
 //!
 //! The pump is as little of a host as it can be: a message is handed over as it is, a write counts
 //! as durable at once, and what is handed to the state machine counts as applied at once. What it
-//! adds to the engines' own cost is a queue of events, which does not allocate once it has grown,
-//! and the vector in which `Event::Propose` takes its commands.
+//! adds to the engines' own cost is a queue of their answers, which does not allocate once it has
+//! grown, and the vector in which `Event::Propose` takes its commands.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -21,7 +21,8 @@ type Place = usize;
 /// A leader and two followers.
 pub(crate) struct Cluster {
     engines: Vec<Engine>,
-    queue: VecDeque<(Place, Event)>,
+    /// What engines want done, step by step.
+    queue: VecDeque<(Place, Vec<Action>)>,
     /// Confirmations of writes and the answers behind them, while they are held back.
     held: VecDeque<(Place, Event)>,
     is_holding: bool,
@@ -69,7 +70,7 @@ impl Cluster {
         loop {
             self.now = self.now.after(Duration::from_millis(10));
             for place in 0..self.engines.len() {
-                self.queue.push_back((place, Event::Tick { now: self.now }));
+                self.step(place, Event::Tick { now: self.now });
             }
             self.run();
             if let Some(leader) = self.engines.iter().position(leads) {
@@ -98,9 +99,9 @@ impl Cluster {
         self.propose(1);
         self.run();
         while self.in_flight() > depth
-            && let Some(event) = self.held.pop_front()
+            && let Some((place, event)) = self.held.pop_front()
         {
-            self.queue.push_back(event);
+            self.step(place, event);
             self.run();
         }
     }
@@ -127,46 +128,44 @@ impl Cluster {
         let proposal = self.proposal;
         self.proposal = proposal.next();
         self.proposed += batch as u64;
-        self.queue
-            .push_back((self.leader, Event::Propose { proposal, commands }));
+        self.step(self.leader, Event::Propose { proposal, commands });
+    }
+
+    /// Gives a node an event and keeps what it answers.
+    fn step(&mut self, place: Place, event: Event) {
+        if let Some(engine) = self.engines.get_mut(place) {
+            let actions = engine.step(event);
+            if !actions.is_empty() {
+                self.queue.push_back((place, actions));
+            }
+        }
     }
 
     fn run(&mut self) {
-        while let Some((place, event)) = self.queue.pop_front() {
-            let Some(engine) = self.engines.get_mut(place) else {
-                continue;
-            };
-            for action in engine.step(event) {
+        while let Some((place, actions)) = self.queue.pop_front() {
+            for action in actions {
                 self.perform(place, action);
             }
         }
     }
 
+    /// Performs one action of the node in `place`. What it leads to happens at once, except while
+    /// confirmations are held back.
     fn perform(&mut self, place: Place, action: Action) {
         match action {
             Action::Send { needs, message } => {
                 let to = usize::try_from(message.to.get() - 1).unwrap_or(usize::MAX);
-                let line = if self.is_holding && needs > WriteId::NONE {
-                    &mut self.held
-                } else {
-                    &mut self.queue
-                };
-                line.push_back((to, Event::Receive(message)));
+                self.cause(needs, to, Event::Receive(message));
             }
             Action::SaveHardState { write, .. } | Action::AppendEntries { write, .. } => {
-                let line = if self.is_holding {
-                    &mut self.held
-                } else {
-                    &mut self.queue
-                };
-                line.push_back((place, Event::Persisted(write)));
+                self.cause(write, place, Event::Persisted(write));
             }
             Action::Apply { entries } => {
                 let Some(last) = entries.last() else { return };
                 if place == self.leader {
                     self.applied = last.index;
                 }
-                self.queue.push_back((place, Event::Applied(last.index)));
+                self.step(place, Event::Applied(last.index));
             }
             Action::Proposed { .. } | Action::RoleChanged { .. } => {}
             // In a cluster without faults none of these can be right.
@@ -174,6 +173,15 @@ impl Cluster {
             | Action::ReadReady { .. }
             | Action::Refused { .. }
             | Action::Fatal(_) => unreachable!("{action:?}"),
+        }
+    }
+
+    /// Something that needs a write happens: now, or when it is let go.
+    fn cause(&mut self, write: WriteId, place: Place, event: Event) {
+        if self.is_holding && write > WriteId::NONE {
+            self.held.push_back((place, event));
+        } else {
+            self.step(place, event);
         }
     }
 }
