@@ -10,13 +10,34 @@ pub(crate) const fn majority(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// The largest value that a majority of the voters has reached; `None` without voters. Quadratic
-/// in the number of voters, which is small, and free of allocation.
+/// The values of up to this many voters are sorted on the stack.
+const FEW_VOTERS: usize = 7;
+
+/// The largest value that a majority of the voters has reached; `None` without voters. Free of
+/// allocation.
 pub(crate) fn reached_by_majority<T: Copy + Ord>(
     membership: &Membership,
     value_of: impl Fn(NodeId) -> T,
 ) -> Option<T> {
     let voters = membership.voters();
+    let (&first, others) = voters.split_first()?;
+    if voters.len() > FEW_VOTERS {
+        return reached_by_majority_of_many(voters, value_of);
+    }
+    let mut values = [value_of(first); FEW_VOTERS];
+    for (value, &voter) in values.iter_mut().skip(1).zip(others) {
+        *value = value_of(voter);
+    }
+    let values = values.get_mut(..voters.len())?;
+    values.sort_unstable();
+    values.get(voters.len() - majority(voters.len())).copied()
+}
+
+/// Asks for every value as often as there are voters, and keeps none.
+fn reached_by_majority_of_many<T: Copy + Ord>(
+    voters: &[NodeId],
+    value_of: impl Fn(NodeId) -> T,
+) -> Option<T> {
     let has_majority = |value: T| {
         voters
             .iter()
@@ -132,6 +153,9 @@ mod tests {
         assert_eq!(reached(&[7, 3, 5]), Some(5));
         assert_eq!(reached(&[1, 9, 9, 2]), Some(2));
         assert_eq!(reached(&[4, 4, 9, 1, 5]), Some(4));
+        assert_eq!(reached(&[2, 7, 4, 6, 1, 5, 3]), Some(4));
+        assert_eq!(reached(&[2, 7, 4, 6, 1, 5, 3, 8]), Some(4));
+        assert_eq!(reached(&[9, 2, 7, 4, 6, 1, 5, 3, 8]), Some(5));
         assert_eq!(reached(&[]), None);
     }
 }

@@ -80,6 +80,11 @@ impl LeaderReads {
         self.asked.is_none() && !self.next.is_empty()
     }
 
+    /// Whether reads wait for the answers to a round.
+    pub(crate) const fn is_asking(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// `round` is asked on behalf of everything that waits.
     pub(crate) fn ask(&mut self, round: Round) {
         debug_assert!(self.asked.is_none(), "rounds are asked one after the other");

@@ -143,6 +143,9 @@ impl Engine {
     /// Lets go the reads whose round a majority has answered, and asks the next round if more
     /// have come meanwhile.
     pub(super) fn confirm_reads(&mut self) {
+        if !self.is_asking_round() {
+            return;
+        }
         let answered = self.majority_answered();
         let Role::Leader(leadership) = &mut self.role else {
             return;
@@ -156,6 +159,13 @@ impl Engine {
             self.give_read_index(reader, index);
         }
         self.ask_round_for_reads();
+    }
+
+    fn is_asking_round(&self) -> bool {
+        match &self.role {
+            Role::Leader(leadership) => leadership.reads.is_asking(),
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => false,
+        }
     }
 
     fn give_read_index(&mut self, reader: Reader, index: LogIndex) {
@@ -191,6 +201,9 @@ impl Engine {
 
     /// Gives the host the reads whose entries were all handed to apply before (scenario E15).
     pub(super) fn release_reads(&mut self) {
+        if self.confirmed_reads.is_empty() {
+            return;
+        }
         let handed = self.applies.handed();
         let outbox = &mut self.outbox;
         self.confirmed_reads.retain(|&waiting| {
