@@ -131,6 +131,8 @@ impl Log {
 
     /// Forgets old entries beyond `limit_bytes`, down to what is not yet durable.
     pub(crate) fn evict(&mut self, limit_bytes: u64, durable: LogIndex) {
-        self.window.evict(limit_bytes, durable);
+        if self.window.bytes() > limit_bytes {
+            self.window.evict(limit_bytes, durable);
+        }
     }
 }

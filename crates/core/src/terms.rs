@@ -93,6 +93,15 @@ impl TermStarts {
 
     /// Adds entries that stand right behind the last one.
     pub(crate) fn append(&mut self, entries: &Entries) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return;
+        };
+        // Terms never fall, so that only a batch that brings a new one has to be searched.
+        if last.term == self.last_id().term {
+            debug_assert_eq!(first.index, self.last.next(), "a log has no gaps");
+            self.last = last.index;
+            return;
+        }
         for entry in entries.iter() {
             debug_assert_eq!(entry.index, self.last.next(), "a log has no gaps");
             if self.last_id().term < entry.term {

@@ -32,6 +32,11 @@ impl Window {
         self.first
     }
 
+    /// How many bytes of entries are in memory.
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Adds a run behind the last.
     pub(crate) fn append(&mut self, entries: Entries) {
         debug_assert!(!entries.is_empty(), "an empty run cannot be found by index");

@@ -169,7 +169,10 @@ impl Engine {
             AppendOutcome::Matched(index) => match peer.confirm(index, asked, now) {
                 Confirmed::News => {
                     peer.note_catch_up(log_end, (now, patience));
-                    self.advance_commit();
+                    // What is committed already moves nothing.
+                    if index > self.commit {
+                        self.advance_commit();
+                    }
                 }
                 Confirmed::Stale => {
                     peer.note_catch_up(log_end, (now, patience));
@@ -235,6 +238,9 @@ impl Engine {
         };
         let is_behind =
             |peer: &Progress| peer.is_idle() && peer.commit_told < commit.min(peer.matched());
+        if !leadership.peers.iter().any(is_behind) {
+            return;
+        }
         for position in 0..leadership.peers.len() {
             let Role::Leader(leadership) = &self.role else {
                 return;
