@@ -15,6 +15,9 @@ const ANSWERS: usize = 3;
 const APPLIES: usize = 4;
 const NOTICES: usize = 5;
 
+/// How many actions a step seldom exceeds: a leader of three that takes a proposal.
+const USUAL_ACTIONS: usize = 4;
+
 /// Collects effects during a step, each where it will stand in the end: the vector that is handed
 /// out is the one that they were put in.
 #[derive(Debug, Default)]
@@ -29,17 +32,17 @@ impl Outbox {
     /// Sends a message that reveals nothing unsaved: append, heartbeat, pre-vote, ReadIndex.
     pub(crate) fn send(&mut self, message: Message) {
         let needs = WriteId::NONE;
-        self.put(EARLY, Action::Send { needs, message });
+        self.put::<EARLY>(Action::Send { needs, message });
     }
 
     /// Sends a message that claims what `needs` writes: a vote, an answer to an append.
     pub(crate) fn answer(&mut self, message: Message, needs: WriteId) {
-        self.put(ANSWERS, Action::Send { needs, message });
+        self.put::<ANSWERS>(Action::Send { needs, message });
     }
 
     /// Asks for entries from disk.
     pub(crate) fn load(&mut self, load: Action) {
-        self.put(LOADS, load);
+        self.put::<LOADS>(load);
     }
 
     /// Saves the hard state. In one step the last word counts; the write keeps its place.
@@ -58,17 +61,17 @@ impl Outbox {
 
     /// Writes entries to the log.
     pub(crate) fn append(&mut self, write: WriteId, entries: Entries) {
-        self.put(APPENDS, Action::AppendEntries { write, entries });
+        self.put::<APPENDS>(Action::AppendEntries { write, entries });
     }
 
     /// Hands committed and durable entries to the state machine.
     pub(crate) fn apply(&mut self, entries: Entries) {
-        self.put(APPLIES, Action::Apply { entries });
+        self.put::<APPLIES>(Action::Apply { entries });
     }
 
     /// Tells whoever waits.
     pub(crate) fn notify(&mut self, notice: Action) {
-        self.put(NOTICES, notice);
+        self.put::<NOTICES>(notice);
     }
 
     /// Forgets everything: the engine has stopped, and nothing may be written any more.
@@ -80,6 +83,9 @@ impl Outbox {
     /// that is not durable, of this step or an earlier one: every message carries the term, so
     /// none may leave before it [Raft 5.1].
     pub(crate) fn seal(&mut self, unsaved: WriteId) -> Vec<Action> {
+        if self.actions.is_empty() && self.hard_state.is_none() {
+            return Vec::new();
+        }
         if unsaved > WriteId::NONE {
             self.hold_back_until(unsaved);
         }
@@ -103,10 +109,22 @@ impl Outbox {
         }
     }
 
-    /// Puts an action behind all that are in this place or an earlier one.
-    fn put(&mut self, place: usize, action: Action) {
-        self.actions.insert(self.end_of(place), action);
-        self.ends.iter_mut().skip(place).for_each(|end| *end += 1);
+    /// Puts an action behind all that are in this place or an earlier one. The place is known when
+    /// it is compiled, so that little of this is left when it runs.
+    #[inline]
+    fn put<const PLACE: usize>(&mut self, action: Action) {
+        if self.actions.capacity() == 0 {
+            self.actions = Vec::with_capacity(USUAL_ACTIONS);
+        }
+        let end = self.end_of(PLACE);
+        if end == self.actions.len() {
+            self.actions.push(action);
+        } else {
+            self.actions.insert(end, action);
+        }
+        for end in self.ends.iter_mut().skip(PLACE) {
+            *end += 1;
+        }
     }
 
     fn end_of(&self, place: usize) -> usize {
