@@ -4,16 +4,17 @@
 use alloc::vec::Vec;
 use core::mem;
 
-use crate::{Action, Entries, HardState, Message, WriteId};
+use crate::{Action, Entries, EntryId, HardState, Message, SnapshotMeta, WriteId};
 
 /// The places of a step's actions, in causal order. What reveals nothing unsaved comes first,
 /// unless the step saves the hard state: then it comes before what claims durable state.
 const EARLY: usize = 0;
 const LOADS: usize = 1;
-const APPENDS: usize = 2;
+const WRITES: usize = 2;
 const ANSWERS: usize = 3;
-const APPLIES: usize = 4;
-const NOTICES: usize = 5;
+const RESTORES: usize = 4;
+const APPLIES: usize = 5;
+const NOTICES: usize = 6;
 
 /// How many actions a step seldom exceeds: a leader of three that takes a proposal.
 const USUAL_ACTIONS: usize = 4;
@@ -51,7 +52,7 @@ impl Outbox {
     pub(crate) fn save(&mut self, state: HardState, place: impl FnOnce() -> WriteId) -> WriteId {
         debug_assert_eq!(
             self.end_of(LOADS),
-            self.end_of(APPENDS),
+            self.end_of(WRITES),
             "term and vote are settled before entries are"
         );
         let write = self.hard_state.map_or_else(place, |(write, _)| write);
@@ -61,7 +62,26 @@ impl Outbox {
 
     /// Writes entries to the log.
     pub(crate) fn append(&mut self, write: WriteId, entries: Entries) {
-        self.put::<APPENDS>(Action::AppendEntries { write, entries });
+        self.put::<WRITES>(Action::AppendEntries { write, entries });
+    }
+
+    /// Installs a received snapshot.
+    pub(crate) fn install(&mut self, write: WriteId, snapshot: SnapshotMeta, discard_log: bool) {
+        self.put::<WRITES>(Action::InstallSnapshot {
+            write,
+            snapshot,
+            discard_log,
+        });
+    }
+
+    /// Replaces the state machine by a durable snapshot, before anything more is applied.
+    pub(crate) fn restore(&mut self, snapshot: SnapshotMeta) {
+        self.put::<RESTORES>(Action::RestoreSnapshot { snapshot });
+    }
+
+    /// Lets the host drop entries that a durable snapshot holds.
+    pub(crate) fn purge(&mut self, through: EntryId) {
+        self.put::<RESTORES>(Action::PurgeLog { through });
     }
 
     /// Hands committed and durable entries to the state machine.
@@ -92,7 +112,7 @@ impl Outbox {
         if let Some((write, state)) = self.hard_state.take() {
             let save = Action::SaveHardState { write, state };
             self.actions.insert(self.end_of(LOADS), save);
-            let (early, until_answers) = (self.end_of(EARLY), self.end_of(APPENDS) + 1);
+            let (early, until_answers) = (self.end_of(EARLY), self.end_of(WRITES) + 1);
             if let Some(moved) = self.actions.get_mut(..until_answers) {
                 moved.rotate_left(early);
             }
@@ -156,7 +176,17 @@ mod tests {
             Action::Send { .. } => "send",
             Action::SaveHardState { .. } => "save",
             Action::AppendEntries { .. } => "append",
-            Action::LoadEntries { .. }
+            Action::InstallSnapshot { .. } => "install",
+            Action::RestoreSnapshot { .. } => "restore",
+            Action::PurgeLog { .. } => "purge",
+            Action::SnapshotDue
+            | Action::ReceiveSnapshot { .. }
+            | Action::DropSnapshot { .. }
+            | Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. }
+            | Action::LoadEntries { .. }
             | Action::Apply { .. }
             | Action::Proposed { .. }
             | Action::ReadReady { .. }

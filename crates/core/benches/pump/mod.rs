@@ -43,6 +43,8 @@ impl Cluster {
         let mut engines = Vec::new();
         for &id in &ids {
             let mut config = Config::new(id, id.get());
+            // No snapshots: what is measured is the log.
+            config.snapshot_bytes = None;
             adjust(&mut config);
             let life = Incarnation::new(id.get());
             let config = config.validate()?;
@@ -168,8 +170,18 @@ impl Cluster {
                 self.step(place, Event::Applied(last.index));
             }
             Action::Proposed { .. } | Action::RoleChanged { .. } => {}
-            // In a cluster without faults none of these can be right.
+            // In a cluster without faults, operators and snapshots none of these can be right.
             Action::LoadEntries { .. }
+            | Action::InstallSnapshot { .. }
+            | Action::RestoreSnapshot { .. }
+            | Action::PurgeLog { .. }
+            | Action::SnapshotDue
+            | Action::ReceiveSnapshot { .. }
+            | Action::DropSnapshot { .. }
+            | Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
+            | Action::Removed { .. }
+            | Action::HandedOver { .. }
             | Action::ReadReady { .. }
             | Action::Refused { .. }
             | Action::Fatal(_) => unreachable!("{action:?}"),
