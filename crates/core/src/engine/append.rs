@@ -143,15 +143,16 @@ impl Engine {
         new.next().map(|entry| entry.index)
     }
 
-    /// What an answer that waits for no write may claim of a log that agrees at `prev`. While a
-    /// snapshot replaces the log, less may be durable than was before: nothing is claimed then,
-    /// lest it look like lost data.
+    /// What an answer that waits for no write claims of a log that agrees at `prev`: all of it if
+    /// that is durable, else nothing. Part of it could be less than was acknowledged, though
+    /// nothing is lost: while a snapshot replaces the log, or when the acknowledgement left before
+    /// the engine was told that its write is durable. The leader would report a damaged disk
+    /// (scenario A20).
     fn claim_at_once(&self, prev: EntryId) -> LogIndex {
-        let durable = self.writes.durable();
-        if self.snapshots.installing().is_some() && durable < prev.index {
+        if prev.index > self.writes.durable() {
             return LogIndex::NONE;
         }
-        prev.index.min(durable)
+        prev.index
     }
 
     /// Appends what is missing, replacing what conflicts. Entries that are there already are
