@@ -45,6 +45,8 @@ mod script;
 #[cfg(test)]
 mod small_clusters;
 #[cfg(test)]
+mod snapshot_histories;
+#[cfg(test)]
 mod storage;
 #[cfg(test)]
 mod support;

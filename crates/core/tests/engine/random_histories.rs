@@ -87,7 +87,7 @@ fn happen(world: &mut World, rng: &mut Rng, weather: Weather) {
 }
 
 /// Any message on its way arrives, is lost, or arrives twice.
-fn arrive(world: &mut World, rng: &mut Rng, loss: u8) {
+pub(crate) fn arrive(world: &mut World, rng: &mut Rng, loss: u8) {
     if world.net.len() == 0 {
         return;
     }
@@ -105,7 +105,7 @@ fn arrive(world: &mut World, rng: &mut Rng, loss: u8) {
     world.deliver(message);
 }
 
-fn release(world: &mut World, node: u64) {
+pub(crate) fn release(world: &mut World, node: u64) {
     world.node_mut(node).disk.is_held = false;
     if world.running().contains(&node) {
         world.sync(node);

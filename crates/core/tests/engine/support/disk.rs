@@ -73,7 +73,7 @@ impl Disk {
 
     /// The power fails: the first `keep` unsynced writes survive, in order, and the rest is gone.
     pub(crate) fn crash(&mut self, keep: usize) {
-        for _ in 0..keep {
+        for _ in 0..keep.min(self.pending.len()) {
             self.sync_one();
         }
         self.pending.clear();
@@ -129,14 +129,19 @@ impl Disk {
 
     /// The engine needs this snapshot no more.
     pub(crate) fn drop_snapshot(&mut self, meta: &SnapshotMeta) {
-        if self
-            .snapshots
-            .last()
-            .is_none_or(|newest| newest.meta != *meta)
-        {
-            self.snapshots.retain(|snapshot| snapshot.meta != *meta);
-        }
+        self.snapshots.retain(|snapshot| snapshot.meta != *meta);
+        assert!(
+            self.newest_snapshot() >= self.before.index,
+            "{} is dropped, and nothing else holds what was purged (D08)",
+            meta.last
+        );
         self.received.take_if(|received| received.meta == *meta);
+    }
+
+    /// Index of the last entry of the newest durable snapshot.
+    pub(crate) fn newest_snapshot(&self) -> LogIndex {
+        let newest = self.snapshots.last();
+        newest.map_or(LogIndex::NONE, |newest| newest.meta.last.index)
     }
 
     /// Every write of this life up to here is durable.

@@ -128,9 +128,15 @@ impl Node {
         }
     }
 
-    /// The engine wants a snapshot.
+    /// The engine wants a snapshot. A state machine that is stuck cannot be captured; one that is
+    /// not says first how far it is.
     pub(crate) fn snapshot_due(&mut self) {
-        let taken = self.take_snapshot();
+        let applied = self.applied_index();
+        let is_new = !self.is_apply_held && applied > self.disk.newest_snapshot();
+        let taken = is_new.then(|| self.take_snapshot()).flatten();
+        if taken.is_some() {
+            self.inbox.push_back(Event::Applied(applied));
+        }
         self.inbox.push_back(taken.unwrap_or(Event::SnapshotFailed));
     }
 

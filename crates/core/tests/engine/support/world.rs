@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) is_sequential: bool,
     /// The node that performs the action with this number stops instead of performing it.
     pub(crate) stop_at: Option<u64>,
+    /// So many of its unsynced writes survive, if it has as many.
+    pub(crate) stop_keeps: usize,
     /// Actions performed so far.
     pub(crate) performed: u64,
     /// Reads that ended, in order.
@@ -74,6 +76,7 @@ impl World {
             now,
             is_sequential: false,
             stop_at: None,
+            stop_keeps: 0,
             performed: 0,
             reads: Vec::new(),
             changes: Vec::new(),
@@ -138,7 +141,7 @@ impl World {
             if self.stop_at == Some(self.performed) {
                 self.stop_at = None;
                 self.performed += 1;
-                return self.crash(id, 0);
+                return self.crash(id, self.stop_keeps);
             }
             self.performed += 1;
             self.perform(position, action);
