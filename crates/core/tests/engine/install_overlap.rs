@@ -98,9 +98,11 @@ fn a_node_that_installs_does_not_seem_to_have_lost_what_it_acknowledged() {
 fn entries_to_apply_that_went_with_the_log_are_not_missed() {
     let mut bench = follower(&[1; 4], 0);
     let actions = bench.receive(2, 1, heartbeat(id(4, 1), 3));
-    let load = actions.iter().find_map(|action| match action {
-        Action::LoadEntries { load, .. } => Some(*load),
-        _ => None,
+    let load = actions.iter().find_map(|action| {
+        let Action::LoadEntries { load, .. } = action else {
+            return None;
+        };
+        Some(*load)
     });
     let load = load.expect("they are on disk only");
     let _ = receive(&mut bench, 1, snapshot(9, 1));

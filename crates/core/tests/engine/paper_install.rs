@@ -241,12 +241,12 @@ fn installed_is_answered_when_it_is_durable() {
     );
     let heard = bench.receive(2, 1, heartbeat(id(9, 1), 9));
     let (needs, message) = only_send(&heard);
-    let claimed = match message.body {
-        Body::AppendReply {
-            outcome: AppendOutcome::Matched(index),
-            ..
-        } => index,
-        _ => panic!("{message:?}"),
+    let Body::AppendReply {
+        outcome: AppendOutcome::Matched(claimed),
+        ..
+    } = message.body
+    else {
+        panic!("it agrees: {message:?}");
     };
     assert!(needs >= write || claimed < i(9), "{claimed} is not durable");
 }

@@ -191,9 +191,11 @@ fn a_restarted_node_restores_its_snapshot_and_then_applies_the_rest() {
     assert_eq!(restored(&bench.sleep(1)), None, "once");
     let _ = bench.step(Event::Applied(i(4)));
     let actions = bench.receive(2, 1, heartbeat(id(6, 1), 6));
-    let load = actions.iter().find_map(|action| match action {
-        Action::LoadEntries { load, from, .. } => Some((*load, *from)),
-        _ => None,
+    let load = actions.iter().find_map(|action| {
+        let Action::LoadEntries { load, from, .. } = action else {
+            return None;
+        };
+        Some((*load, *from))
     });
     let (load, from) = load.unwrap();
     assert_eq!(from, i(5), "and not from where the log starts");
@@ -270,8 +272,8 @@ impl History {
     /// The membership in force at `index`, by looking at every entry.
     fn membership_at(&self, index: u64) -> (LogIndex, Membership) {
         let founders = (LogIndex::NONE, voters(3));
-        let until = self.memberships.iter().filter(|(at, _)| *at <= i(index));
-        until.last().cloned().unwrap_or(founders)
+        let mut until = self.memberships.iter().filter(|(at, _)| *at <= i(index));
+        until.next_back().cloned().unwrap_or(founders)
     }
 
     fn on_disk(&self, rng: &mut Rng) -> Recovered {

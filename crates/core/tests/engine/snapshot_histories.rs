@@ -27,7 +27,7 @@ fn world(weather: Weather) -> World {
     let seed = weather.seed;
     World::with(weather.nodes, |config| {
         config.seed += seed * 1_000;
-        config.pre_vote = seed % 3 > 0;
+        config.pre_vote = !seed.is_multiple_of(3);
         config.trailing_entries = [0, 0, 1, 4][usize::try_from(seed % 4).unwrap()];
         config.snapshot_entries = [None, Some(3), Some(9)][usize::try_from(seed % 3).unwrap()];
         config.max_retained_bytes = [0, 300, 1 << 20][usize::try_from(seed / 2 % 3).unwrap()];
