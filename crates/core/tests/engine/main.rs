@@ -15,6 +15,8 @@ mod interaction;
 #[cfg(test)]
 mod lease_clocks;
 #[cfg(test)]
+mod membership_clusters;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod paper_catch_up;
@@ -38,6 +40,8 @@ mod paper_replication;
 mod paper_snapshots;
 #[cfg(test)]
 mod random_histories;
+#[cfg(test)]
+mod random_memberships;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]

@@ -9,6 +9,24 @@ use super::bench::{Bench, Past, node_of};
 use super::world::World;
 use super::{i, n, t};
 
+/// How a change of the membership ended.
+pub(crate) type ChangeEnd = (NodeId, ChangeId, Result<EntryId, Refusal>);
+
+/// The end of a change at a node, if this action is one.
+pub(crate) const fn ended(node: NodeId, action: &Action) -> Option<ChangeEnd> {
+    if let Action::MembershipAppended { change, entry } = action {
+        return Some((node, *change, Ok(*entry)));
+    }
+    if let Action::Refused {
+        request: Request::Change(change),
+        reason,
+    } = action
+    {
+        return Some((node, *change, Err(*reason)));
+    }
+    None
+}
+
 pub(crate) fn add_learner(node: u64) -> Change {
     let address = format!("host{node}:7000");
     Change::AddLearner {
@@ -65,20 +83,8 @@ pub(crate) fn numbers(membership: &Membership) -> (Vec<u64>, Vec<u64>) {
 
 /// How the changes among these actions are answered.
 pub(crate) fn answers(actions: &[Action]) -> Vec<Result<EntryId, Refusal>> {
-    let mut answers = Vec::new();
-    for action in actions {
-        if let Action::MembershipAppended { entry, .. } = action {
-            answers.push(Ok(*entry));
-        }
-        if let Action::Refused {
-            request: Request::Change(_),
-            reason,
-        } = action
-        {
-            answers.push(Err(*reason));
-        }
-    }
-    answers
+    let ends = actions.iter().filter_map(|action| ended(n(1), action));
+    ends.map(|(_, _, end)| end).collect()
 }
 
 /// A refusal for a reason of the membership.

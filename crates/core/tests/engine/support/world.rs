@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use core::time::Duration;
 use quorate_core::{
-    Action, ChangeId, Config, Engine, EntryId, Event, HardState, LogIndex, Message, NodeId,
-    ProposalId, ReadId, Refusal, Request, RoleName, Status, Time,
+    Action, Config, Engine, Event, HardState, LogIndex, Message, NodeId, ProposalId, ReadId,
+    Refusal, Request, RoleName, Status, Time,
 };
 
+use super::changes::{self, ChangeEnd};
 use super::disk::Write;
 use super::network::Network;
 use super::node::Node;
@@ -23,9 +24,6 @@ const STORM: usize = 200_000;
 
 /// How a read ended.
 pub(crate) type ReadEnd = (NodeId, ReadId, Result<LogIndex, Refusal>);
-
-/// How a change of the membership ended.
-pub(crate) type ChangeEnd = (NodeId, ChangeId, Result<EntryId, Refusal>);
 
 /// A cluster and its history.
 #[derive(Debug)]
@@ -157,6 +155,7 @@ impl World {
         let answered = outcomes::answered(&action);
         self.answers
             .extend(answered.map(|request| (node.id, request)));
+        self.changes.extend(changes::ended(node.id, &action));
         match action {
             Action::Send { needs, message } => {
                 if needs <= node.disk.synced() {
@@ -215,14 +214,8 @@ impl World {
             Action::SnapshotDue => node.snapshot_due(),
             Action::ReceiveSnapshot { from, snapshot } => self.receive(position, from, &snapshot),
             Action::DropSnapshot { snapshot } => node.drop_snapshot(&snapshot),
-            Action::MembershipAppended { change, entry } => {
-                self.changes.push((node.id, change, Ok(entry)));
-            }
-            Action::Refused {
-                request: Request::Change(change),
-                reason,
-            } => self.changes.push((node.id, change, Err(reason))),
-            Action::MembershipChanged { .. }
+            Action::MembershipAppended { .. }
+            | Action::MembershipChanged { .. }
             | Action::Removed { .. }
             | Action::HandedOver { .. }
             | Action::Proposed { .. }
