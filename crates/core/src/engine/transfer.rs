@@ -127,7 +127,11 @@ impl Engine {
             .transfer
             .take_if(|transfer| transfer.deadline <= now);
         let Some(expired) = expired else { return };
-        tell!(INFO, node = %self.config.id, target = %expired.target, "no takeover in time");
+        let target = expired.target;
+        if let Some(peer) = leadership.peers.iter_mut().find(|peer| peer.id == target) {
+            peer.failed_transfers = peer.failed_transfers.saturating_add(1);
+        }
+        tell!(INFO, node = %self.config.id, %target, "no takeover in time");
         if let Some(request) = expired.request {
             self.refuse_transfer(request, Refusal::TimedOut);
         }
