@@ -25,6 +25,8 @@ mod paper_commit;
 #[cfg(test)]
 mod paper_election;
 #[cfg(test)]
+mod paper_lease;
+#[cfg(test)]
 mod paper_membership;
 #[cfg(test)]
 mod paper_pacing;
@@ -39,11 +41,15 @@ mod paper_replication;
 #[cfg(test)]
 mod paper_snapshots;
 #[cfg(test)]
+mod paper_transfer;
+#[cfg(test)]
 mod random_histories;
 #[cfg(test)]
 mod random_memberships;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod room;
 #[cfg(test)]
 mod script;
 #[cfg(test)]

@@ -111,6 +111,8 @@ fn a_suspect_is_whole_once_the_entry_at_its_floor_is_durable() {
     assert_eq!(saved(&bench.persist()), None, "i4 is missing");
     let actions = bench.receive(2, 1, append(id(3, 1), entries(4, &[1]), 0));
     assert!(is_flagged(&actions), "i4 is not durable yet");
+    let actions = bench.receive(2, 1, heartbeat(id(4, 1), 0));
+    assert!(is_flagged(&actions), "nor does a heartbeat make it so");
     assert_eq!(saved(&actions), None);
     let (write, state) = saved(&bench.persist()).expect("the floor is reached");
     assert_eq!((state.floor, state.term), (None, t(1)));
