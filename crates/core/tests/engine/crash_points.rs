@@ -144,7 +144,10 @@ fn a_cluster_survives_a_stop_at_any_action_when_unsynced_writes_are_lost() {
 
 /// A cluster that keeps nothing behind a snapshot.
 fn compacting() -> World {
-    World::with(3, |config| config.trailing_entries = 0)
+    World::with(3, |config| {
+        config.trailing_entries = 0;
+        config.max_retained_bytes = 1;
+    })
 }
 
 /// Scenarios D01, D07, D16: between snapshot, log and state machine, whatever survives of the

@@ -29,6 +29,8 @@ fn world(weather: Weather) -> World {
         config.seed += seed * 1_000;
         config.pre_vote = !seed.is_multiple_of(3);
         config.trailing_entries = [0, 0, 1, 4][usize::try_from(seed % 4).unwrap()];
+        // Some leaders let go of what a peer within reach is being sent.
+        config.max_retained_bytes = [1, 1 << 20][usize::try_from(seed / 4 % 2).unwrap()];
         config.snapshot_entries = [None, Some(3), Some(9)][usize::try_from(seed % 3).unwrap()];
         config.max_retained_bytes = [0, 300, 1 << 20][usize::try_from(seed / 2 % 3).unwrap()];
         config.max_append_bytes = 140 + seed % 3 * 200;
