@@ -190,16 +190,12 @@ impl World {
             Action::Refused {
                 request: Request::Read(read),
                 reason,
-            } => {
-                self.end_read(position, read, Err(reason));
-            }
+            } => self.end_read(position, read, Err(reason)),
             Action::RoleChanged {
                 role: RoleName::Leader,
                 term,
                 ..
-            } => {
-                self.safety.on_leader(&self.nodes[position], term);
-            }
+            } => self.safety.on_leader(&self.nodes[position], term),
             Action::Fatal(violation) => panic!("{} stops: {violation}", node.id),
             Action::InstallSnapshot {
                 write,
