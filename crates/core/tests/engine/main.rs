@@ -25,6 +25,8 @@ mod paper_commit;
 #[cfg(test)]
 mod paper_election;
 #[cfg(test)]
+mod paper_install;
+#[cfg(test)]
 mod paper_lease;
 #[cfg(test)]
 mod paper_membership;

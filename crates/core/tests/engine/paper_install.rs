@@ -9,7 +9,8 @@ use quorate_core::{
 
 use super::support::bench::{Bench, append, heartbeat, node_of, only_send, vote_reply, written};
 use super::support::snapshots::{
-    answers, applied, dropped, fetched, installed, offer, purged, restored, snapshot,
+    answers, applied, dropped, fetched, installed, lost, offer, progress, purged, received,
+    restored, snapshot,
 };
 use super::support::{HEARTBEAT_MS, entries, i, id, n, r, t, voters};
 
@@ -22,7 +23,7 @@ fn follower(log: &[u64], applied: u64) -> Bench {
 fn receive(bench: &mut Bench, term: u64, snapshot: SnapshotMeta) -> Vec<Action> {
     let last = snapshot.last;
     let _ = bench.receive(2, term, offer(snapshot));
-    bench.step(Event::SnapshotReceived { last })
+    bench.step(received(last))
 }
 
 const fn receiving(bytes: u64) -> SnapshotOutcome {
@@ -46,22 +47,19 @@ fn a_repeated_offer_is_answered_and_the_snapshot_is_fetched_installed_and_restor
     let mut bench = follower(&[1], 0);
     let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
     let last = id(9, 1);
-    let _ = bench.step(Event::SnapshotProgress { last, bytes: 60 });
-    let _ = bench.step(Event::SnapshotProgress {
-        last: id(8, 1),
-        bytes: 99,
-    });
+    let _ = bench.step(progress(last, 60));
+    let _ = bench.step(progress(id(8, 1), 99));
     let again = bench.receive(2, 1, offer(snapshot(9, 1)));
     assert_eq!(fetched(&again), [], "it is on its way");
     assert_eq!(answers(&again), [(WriteId::NONE, last, receiving(60))]);
-    let actions = bench.step(Event::SnapshotReceived { last });
+    let actions = bench.step(received(last));
     let (write, ..) = installed(&actions).unwrap();
     for _ in 0..2 {
         let again = bench.receive(2, 1, offer(snapshot(9, 1)));
         let expected = [(write, last, SnapshotOutcome::Installed)];
         assert_eq!(answers(&again), expected, "as soon as it is durable");
         assert_eq!((fetched(&again), installed(&again)), (vec![], None));
-        let again = bench.step(Event::SnapshotReceived { last });
+        let again = bench.step(received(last));
         assert_eq!(again, [], "received once");
     }
     assert_eq!(restored(&bench.persist()), Some(last));
@@ -309,7 +307,7 @@ fn a_snapshot_that_arrives_when_the_node_leads_is_dropped() {
     let _ = bench.receive(3, 2, vote_reply(2, true));
     assert_eq!(bench.status().role, RoleName::Leader);
     let last = id(9, 1);
-    let actions = bench.step(Event::SnapshotReceived { last });
+    let actions = bench.step(received(last));
     assert_eq!((installed(&actions), dropped(&actions)), (None, vec![last]));
     assert_eq!(bench.engine.last(), id(3, 2));
 }
@@ -323,7 +321,7 @@ fn a_snapshot_is_dropped_when_its_entries_are_committed_before_it_arrives() {
     assert_eq!(dropped(&actions), [], "3 is not committed");
     let actions = bench.receive(2, 1, heartbeat(id(3, 1), 3));
     assert_eq!(dropped(&actions), [id(3, 1)]);
-    let late = bench.step(Event::SnapshotReceived { last: id(3, 1) });
+    let late = bench.step(received(id(3, 1)));
     assert_eq!(late, [], "nobody waits for it any more");
 }
 
@@ -333,8 +331,8 @@ fn a_snapshot_that_was_never_offered_is_not_installed() {
     let mut bench = follower(&[1], 1);
     let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
     for last in [id(8, 1), id(9, 2), EntryId::NONE] {
-        assert_eq!(bench.step(Event::SnapshotReceived { last }), []);
-        assert_eq!(bench.step(Event::SnapshotLost { last }), []);
+        assert_eq!(bench.step(received(last)), []);
+        assert_eq!(bench.step(lost(last)), []);
     }
 }
 
@@ -344,8 +342,8 @@ fn a_snapshot_that_is_lost_on_the_way_is_said_so_and_fetched_anew_when_offered_a
     let mut bench = follower(&[1], 0);
     let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
     let last = id(9, 1);
-    let _ = bench.step(Event::SnapshotProgress { last, bytes: 60 });
-    let actions = bench.step(Event::SnapshotLost { last });
+    let _ = bench.step(progress(last, 60));
+    let actions = bench.step(lost(last));
     assert_eq!(
         answers(&actions),
         [(WriteId::NONE, last, SnapshotOutcome::Lost)]
@@ -363,9 +361,9 @@ fn a_snapshot_of_a_newer_leader_takes_the_place_of_the_one_on_its_way() {
     let actions = bench.receive(3, 2, offer(snapshot(12, 1)));
     assert_eq!(fetched(&actions), [(3, id(12, 1))]);
     assert_eq!(dropped(&actions), [id(9, 1)]);
-    let late = bench.step(Event::SnapshotReceived { last: id(9, 1) });
+    let late = bench.step(received(id(9, 1)));
     assert_eq!(late, [], "it is not wanted any more");
-    let actions = bench.step(Event::SnapshotReceived { last: id(12, 1) });
+    let actions = bench.step(received(id(12, 1)));
     assert_eq!(
         installed(&actions).map(|(_, last, _)| last),
         Some(id(12, 1))
@@ -378,7 +376,7 @@ fn the_same_snapshot_is_fetched_from_the_newer_leader_that_offers_it() {
     let mut bench = follower(&[1], 0);
     let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
     let last = id(9, 1);
-    let _ = bench.step(Event::SnapshotProgress { last, bytes: 60 });
+    let _ = bench.step(progress(last, 60));
     let actions = bench.receive(3, 2, offer(snapshot(9, 1)));
     assert_eq!(fetched(&actions), [(3, last)], "the rest of it");
     assert_eq!(dropped(&actions), [], "what has arrived is of use");
@@ -402,7 +400,7 @@ fn a_late_copy_of_an_earlier_offer_does_not_take_the_place_of_the_newer_one() {
     let _ = bench.receive(2, 1, offered(12, 7));
     let actions = bench.receive(2, 1, offered(9, 4));
     assert_eq!((fetched(&actions), dropped(&actions)), (vec![], vec![]));
-    let actions = bench.step(Event::SnapshotReceived { last: id(12, 1) });
+    let actions = bench.step(received(id(12, 1)));
     assert_eq!(
         installed(&actions).map(|(_, last, _)| last),
         Some(id(12, 1))

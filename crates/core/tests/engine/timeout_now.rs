@@ -1,7 +1,7 @@
 //! The word to campaign now [Thesis 3.10]: who obeys it, how, and who must not. What the leader
 //! that sends it does is in `paper_transfer.rs`.
 
-use quorate_core::{Body, Floor, Membership, RoleName};
+use quorate_core::{Action, Body, Floor, Membership, RoleName};
 
 use super::support::bench::{
     Bench, Past, append, has, heartbeat, node_of, said_to, saved, vote_reply,
@@ -31,7 +31,7 @@ fn a_target_campaigns_at_once_and_without_asking_for_pre_votes() {
     for peer in [2, 3] {
         assert_eq!(said_to(&actions, peer), [&vote], "with the leader's word");
     }
-    let is_early = |action: &quorate_core::Action| matches!(action, quorate_core::Action::Send { needs, .. } if *needs < write);
+    let is_early = |action: &Action| matches!(action, Action::Send { needs, .. } if *needs < write);
     assert!(!has(&actions, is_early), "t2 is not durable yet");
 }
 

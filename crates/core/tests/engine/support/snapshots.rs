@@ -1,7 +1,9 @@
 //! Short names for snapshots: one as a peer would offer it, what is said of it, and what an
 //! engine asks its host to do with it. Whole clusters with snapshots are in `operations.rs`.
 
-use quorate_core::{Action, Body, EntryId, LogIndex, SnapshotMeta, SnapshotOutcome, WriteId};
+use quorate_core::{
+    Action, Body, EntryId, Event, LogIndex, SnapshotMeta, SnapshotOutcome, WriteId,
+};
 
 use super::bench::{said_to, sends};
 use super::{id, r, t, voters};
@@ -13,7 +15,32 @@ pub(crate) fn snapshot(index: u64, term: u64) -> SnapshotMeta {
         membership: voters(3),
         membership_index: LogIndex::NONE,
         length: 100,
-        checksum: index * 1_000 + term,
+        checksum: checksum_of(id(index, term)),
+    }
+}
+
+const fn checksum_of(last: EntryId) -> u64 {
+    last.index.get() * 1_000 + last.term.get()
+}
+
+/// All of [`snapshot`] has arrived.
+pub(crate) const fn received(last: EntryId) -> Event {
+    let checksum = checksum_of(last);
+    Event::SnapshotReceived { last, checksum }
+}
+
+/// [`snapshot`] cannot be had.
+pub(crate) const fn lost(last: EntryId) -> Event {
+    let checksum = checksum_of(last);
+    Event::SnapshotLost { last, checksum }
+}
+
+/// So much of [`snapshot`] has arrived.
+pub(crate) const fn progress(last: EntryId, bytes: u64) -> Event {
+    Event::SnapshotProgress {
+        last,
+        checksum: checksum_of(last),
+        bytes,
     }
 }
 

@@ -150,12 +150,8 @@ impl World {
     }
 
     fn perform(&mut self, position: usize, action: Action) {
+        self.note(position, &action);
         let node = &mut self.nodes[position];
-        self.trace.action(node, &action);
-        let answered = outcomes::answered(&action);
-        self.answers
-            .extend(answered.map(|request| (node.id, request)));
-        self.changes.extend(changes::ended(node.id, &action));
         match action {
             Action::Send { needs, message } => {
                 if needs <= node.disk.synced() {
@@ -218,6 +214,16 @@ impl World {
             | Action::Refused { .. }
             | Action::RoleChanged { .. } => {}
         }
+    }
+
+    /// Writes an action down, and what it answers.
+    fn note(&mut self, position: usize, action: &Action) {
+        let node = &self.nodes[position];
+        self.trace.action(node, action);
+        let answered = outcomes::answered(action);
+        self.answers
+            .extend(answered.map(|request| (node.id, request)));
+        self.changes.extend(changes::ended(node.id, action));
     }
 
     fn end_read(&mut self, position: usize, read: ReadId, end: Result<LogIndex, Refusal>) {
