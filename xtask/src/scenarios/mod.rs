@@ -27,12 +27,6 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     judge(&files, &scenarios, &tests)
 }
 
-/// What is due and missing, without the list itself. Fails if something is.
-pub(crate) fn check(root: &Path) -> Result<()> {
-    let files = repo::files(root)?;
-    judge(&files, &readable(&files)?, &Tests::of(&files))
-}
-
 fn readable(files: &[File]) -> Result<Vec<Scenario>> {
     let missing = || Failure::new(format!("{LIST} is missing"));
     let list = files.iter().find(|file| file.path == LIST);

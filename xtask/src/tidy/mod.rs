@@ -59,10 +59,11 @@ const RUST_RULES: [RustRule; 7] = [
     citations::citations_are_real,
 ];
 
-const PROJECT_RULES: [ProjectRule; 4] = [
+const PROJECT_RULES: [ProjectRule; 5] = [
     project::readme_quotes_the_msrv,
     project::cited_scenarios_exist,
     project::scenarios_are_readable,
+    project::due_scenarios_are_tested,
     project::mutants_apply,
 ];
 

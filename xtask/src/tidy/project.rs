@@ -67,6 +67,22 @@ pub(crate) fn scenarios_are_readable(files: &[File]) -> Vec<Finding> {
     list.and_then(fault).into_iter().collect()
 }
 
+/// A test that the list says is there must not be lost, nor one that is due be forgotten.
+pub(crate) fn due_scenarios_are_tested(files: &[File]) -> Vec<Finding> {
+    let Some(list) = named(files, scenarios::LIST) else {
+        return Vec::new();
+    };
+    let known = scenarios::known(files);
+    let missing = scenarios::missing(&known, &scenarios::Tests::of(files));
+    missing
+        .into_iter()
+        .map(|(scenario, part)| {
+            let what = format!("{} is due and has no test of the {part}", scenario.id);
+            Finding::new(list, scenario.line, what)
+        })
+        .collect()
+}
+
 /// A mutant whose text is gone would be reported as a mistake that nobody can make any more.
 pub(crate) fn mutants_apply(files: &[File]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -124,6 +140,18 @@ mod tests {
         let findings = found("A01 due - - - vote durable first\nA02 own vote too\n");
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!(findings[0].line, 2);
+    }
+
+    #[test]
+    fn scenario_that_is_due_and_not_tested_is_found() {
+        let list = "A01 due - later - vote durable first\n";
+        let found = |path| {
+            let cites = file(path, "//! scenario A01\n");
+            due_scenarios_are_tested(&[file(scenarios::LIST, list), cites]).len()
+        };
+        assert_eq!(found("crates/core/tests/a.rs"), 0);
+        assert_eq!(found("crates/core/src/a.rs"), 1);
+        assert_eq!(found("crates/log/tests/a.rs"), 1);
     }
 
     #[test]
