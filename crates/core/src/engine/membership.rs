@@ -112,7 +112,9 @@ impl Engine {
         };
         let is_reachable = |voter: &&NodeId| {
             let peer = leadership.peer(**voter);
-            **voter == self.config.id || peer.is_some_and(|peer| self.was_heard_lately(peer))
+            // One that may have lost entries could elect nobody if this leader went.
+            let counts = |peer: &Progress| self.was_heard_lately(peer) && !peer.suspect;
+            **voter == self.config.id || peer.is_some_and(counts)
         };
         let reachable = wanted.voters().iter().filter(is_reachable).count();
         let is_enough = reachable >= majority(wanted.voters().len());

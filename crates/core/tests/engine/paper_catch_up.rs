@@ -282,6 +282,23 @@ fn a_change_after_which_no_majority_would_be_within_reach_needs_the_override() {
     }
 }
 
+/// Scenario C11: if the leader went, nobody could be elected before the suspect is repaired.
+#[test]
+fn a_change_that_leaves_the_majority_to_a_suspect_is_refused() {
+    let mut leader = settled_leader(node_of(3));
+    let says = |suspect| Body::AppendReply {
+        asked: t(1),
+        round: Round::ZERO,
+        outcome: AppendOutcome::Matched(i(1)),
+        suspect,
+    };
+    let _ = leader.receive(3, 1, says(true));
+    let reason = ChangeRefusal::QuorumUnreachable;
+    assert_eq!(leader.answer_to(remove(2)), refused(reason));
+    let _ = leader.receive(3, 1, says(false));
+    assert_eq!(leader.answer_to(remove(2)), Ok(id(2, 1)));
+}
+
 /// Scenario C12
 #[test]
 fn what_a_learner_says_commits_elects_and_confirms_nothing() {
