@@ -6,7 +6,7 @@ use core::cmp::Reverse;
 use super::{Engine, Role, Transfer};
 use crate::progress::Progress;
 use crate::telemetry::tell;
-use crate::{Action, Body, NodeId, Refusal, Request, TransferId, TransferRefusal};
+use crate::{Action, Body, Incarnation, NodeId, Refusal, Request, TransferId, TransferRefusal};
 
 /// Entries that a target may lack when the transfer starts: it has one election timeout to get
 /// them, in which nothing is written (scenario F04).
@@ -172,15 +172,27 @@ impl Engine {
         let told = self.told_target();
         self.conclude_transfer();
         if told.is_none()
-            && let Some(target) = self.transfer_target().or_else(|| self.best_target())
-            && let Role::Leader(leadership) = &self.role
+            && let Some((to, life)) = self.prepared_voter()
         {
-            let peer = leadership.peer(target);
-            let life = peer.map_or(crate::Incarnation::UNKNOWN, |peer: &Progress| peer.life);
-            let message = self.message(target, life, Body::TimeoutNow);
+            let message = self.message(to, life, Body::TimeoutNow);
             self.outbox.send(message);
         }
         self.step_down();
+    }
+
+    /// A voter that holds everything and could lead: the target of the transfer under way, or
+    /// whoever has not failed to take over.
+    fn prepared_voter(&self) -> Option<(NodeId, Incarnation)> {
+        let Role::Leader(leadership) = &self.role else {
+            return None;
+        };
+        let (last, target) = (self.log.last().index, self.transfer_target());
+        let is_prepared =
+            |peer: &&Progress| peer.matched() >= last && self.check_target(peer.id).is_ok();
+        let prepared = leadership.peers.iter().filter(is_prepared);
+        let preferred =
+            prepared.max_by_key(|peer| (target == Some(peer.id), Reverse(peer.failed_transfers)));
+        preferred.map(|peer| (peer.id, peer.life))
     }
 
     /// The leader wants us to campaign: at once, without asking whether we could, and with the

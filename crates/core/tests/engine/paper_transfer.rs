@@ -426,3 +426,30 @@ fn a_target_that_restarts_in_the_meantime_is_told_in_its_new_life() {
     let word = sends.iter().find(|send| send.1.body == Body::TimeoutNow);
     assert_eq!(word.map(|send| send.1.receiver), Some(new_life));
 }
+
+/// [Thesis 4.2.2]: who has failed to take over is asked last, but who lacks something never.
+#[test]
+fn a_leader_that_removed_itself_tells_nobody_to_campaign_who_lacks_an_entry() {
+    let mut leader = settled_leader(4);
+    for (transfer, target) in [(1, 2), (2, 3)] {
+        let _ = ask_transfer(&mut leader, transfer, Some(target));
+        for _ in 0..ELECTION_MAX_MS / HEARTBEAT_MS + 1 {
+            let _ = leader.sleep(HEARTBEAT_MS);
+            let _ = leader.confirmed_by([2, 3, 4], 1);
+        }
+    }
+    let _ = ask_change(&mut leader, 3, Change::Remove { node: n(1) });
+    let _ = leader.persist();
+    let mut actions = leader.confirmed_by([2, 3], 2);
+    actions.extend(leader.confirmed_by([4], 1));
+    assert_eq!(
+        leader.status().role,
+        RoleName::Follower,
+        "its removal is committed"
+    );
+    let told = told(&actions, 4);
+    assert!(
+        told == [2] || told == [3],
+        "{told:?}: n4 would campaign without the entry that removes n1"
+    );
+}
