@@ -13,9 +13,8 @@ use crate::{EntryId, Incarnation, LoadId, LogIndex, NodeId, PeerMode, PeerStatus
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) id: NodeId,
-    /// The life that answered last, and the one before it.
+    /// The life that answered the newest round.
     pub(crate) life: Incarnation,
-    earlier_life: Incarnation,
     mode: Mode,
     /// The peer's durable log equals the leader's up to here.
     matched: LogIndex,
@@ -101,7 +100,6 @@ impl Progress {
         Self {
             id,
             life: Incarnation::UNKNOWN,
-            earlier_life: Incarnation::UNKNOWN,
             mode: Mode::Probe { waiting: false },
             matched: LogIndex::NONE,
             next: last.next(),
@@ -170,16 +168,16 @@ impl Progress {
         }
     }
 
-    /// It answered something of `round`, in this life; false if that life has ended since, and
-    /// says nothing of what the peer holds now.
+    /// It answered something of `round`, in this life; false if that life says nothing of what the
+    /// peer holds now. Lives have no order, but one that has ended answers no round that was asked
+    /// since: another life counts from the first newer round that it answers.
     #[must_use]
     pub(crate) fn heard(&mut self, life: Incarnation, round: Round, now: Time) -> bool {
-        if life == self.earlier_life && life != self.life {
+        let is_known = life == self.life || self.life == Incarnation::UNKNOWN;
+        if !is_known && round <= self.answered {
             return false;
         }
-        if life != self.life {
-            self.earlier_life = core::mem::replace(&mut self.life, life);
-        }
+        self.life = life;
         self.heard_at = now;
         self.answered = self.answered.max(round);
         self.unheard_probes = 0;

@@ -2,7 +2,9 @@
 //! where two logs part. The pace of what it sends is in `paper_pacing.rs`.
 
 use bytes::Bytes;
-use quorate_core::{Action, AppendOutcome, Body, Entries, EntryId, Payload, RoleName, Violation};
+use quorate_core::{
+    Action, AppendOutcome, Body, Entries, EntryId, Incarnation, Payload, RoleName, Violation,
+};
 
 use super::support::bench::{
     Bench, append, appends_to, conflict, heartbeat, matched, node_of, only_send, said_to, written,
@@ -361,6 +363,29 @@ fn a_leader_survives_a_peer_that_lost_what_it_had_confirmed() {
         "it is sent again what it lost"
     );
     assert_eq!(bench.status().commit, i(2));
+}
+
+/// Scenario A20: which of two lives is over shows in the rounds that they answer, not in which was
+/// heard first.
+#[test]
+fn a_late_answer_of_an_earlier_life_neither_counts_nor_silences_the_present_one() {
+    let mut leader = node_of(3).with_log(&[1]).leader();
+    let _ = leader.persist();
+    let (early, present) = (Incarnation::new(70), Incarnation::new(9));
+    let _ = leader.sleep(HEARTBEAT_MS);
+    let _ = leader.receive_from_life(2, present, 2, matched(2, 0, r(1)));
+    let _ = leader.receive_from_life(2, early, 2, matched(2, 2, r(1)));
+    assert_eq!(
+        leader.status().commit,
+        i(0),
+        "what the earlier life held may be gone"
+    );
+    let _ = leader.receive_from_life(2, present, 2, matched(2, 2, r(1)));
+    assert_eq!(
+        leader.status().commit,
+        i(2),
+        "it is the present life that is heard"
+    );
 }
 
 /// Scenario B08

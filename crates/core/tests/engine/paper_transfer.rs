@@ -420,7 +420,8 @@ fn a_target_that_restarts_in_the_meantime_is_told_in_its_new_life() {
     let _ = leader.propose(&["x"]);
     let _ = ask_transfer(&mut leader, 1, Some(2));
     let new_life = quorate_core::Incarnation::new(life_of(2).get() + 1);
-    let body = matched(1, 2, Round::ZERO);
+    let _ = leader.sleep(HEARTBEAT_MS);
+    let body = matched(1, 2, r(1));
     let actions = leader.receive_from_life(2, new_life, 1, body);
     let sends = super::support::bench::sends(&actions);
     let word = sends.iter().find(|send| send.1.body == Body::TimeoutNow);

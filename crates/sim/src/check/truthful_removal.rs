@@ -1,12 +1,13 @@
 //! TruthfulRemoval: whoever is told that it was removed is indeed in no committed membership at
-//! that index, and believes it only if its own log does not know of a later one (scenario A12).
+//! that index, and believes it only if its own log does not know of a later one that is committed
+//! (scenario A12).
 
 use quorate_core::{LogIndex, Membership};
 
 use super::{Check, LifeId, Property, broken};
 
 /// `life` believes that it was removed as of `index`, where `committed` is in force; the newest
-/// membership in its log is `own`.
+/// membership in its log, if it is committed, is `own`.
 pub(crate) fn told(
     life: LifeId,
     index: LogIndex,

@@ -178,6 +178,11 @@ impl World {
         let committed = self.stables[witness].shape().membership_at(index);
         let committed = committed.map_or(&self.founders, |(_, membership)| membership);
         let own = life.log.membership_at(life.log.last());
+        // A later one that came to nothing is no better knowledge.
+        let own = own.filter(|(since, _)| {
+            let here = life.log.mark(*since);
+            here.is_some() && here == self.checks.ledger.get(*since).map(|entry| entry.mark)
+        });
         truthful_removal::told(id, index, committed, own)
     }
 
