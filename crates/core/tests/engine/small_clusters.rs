@@ -1,10 +1,10 @@
 //! Clusters of one and of two voters, which have no room for failures and work all the same:
 //! they elect, commit, read and hold leases by the rules for any number.
 
-use quorate_core::{Refusal, RoleName};
+use quorate_core::{Change, Refusal, RoleName};
 
 use super::support::bench::{Bench, matched, node_of, said_to, sends};
-use super::support::outcomes::ready_reads;
+use super::support::outcomes::{ask_change, ready_reads};
 use super::support::world::World;
 use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, i, ms, n, r, t};
 
@@ -15,6 +15,19 @@ fn with_lease(count: u64) -> Bench {
     let others = leader.others();
     let _ = leader.confirmed_by(others, 1);
     leader
+}
+
+/// The round was asked of a voter that leaves before it answers: nobody is left to confirm it.
+#[test]
+fn a_read_that_waits_for_a_voter_that_left_is_confirmed_by_who_is_left() {
+    let mut leader = node_of(2).leader();
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2], 1);
+    assert_eq!(ready_reads(&leader.read(1)), [], "n2 is asked");
+    let _ = ask_change(&mut leader, 1, Change::Remove { node: n(2) });
+    let actions = leader.persist();
+    assert_eq!(leader.status().commit, i(2), "n1 is alone");
+    assert_eq!(ready_reads(&actions), [(1, 1)]);
 }
 
 /// [Raft 5.2]: a majority of one.
