@@ -32,7 +32,8 @@ impl Engine {
         }
         // Only this much of our log is known to equal the leader's (scenario B02).
         let claim = entries.last().map_or(prev.index, |last| last.index);
-        let has_room = self.has_room_for(entries);
+        let missing = self.missing(entries);
+        let has_room = self.has_room_for(&missing);
         let is_heartbeat = entries.is_empty() || !has_room;
         let agrees = prev.index <= self.commit || self.log.contains(prev);
         let (outcome, needs) = if !agrees {
@@ -44,7 +45,9 @@ impl Engine {
                 WriteId::NONE,
             )
         } else {
-            self.take_entries(entries);
+            // Entries that are there already are left alone: a late append must not cut off what
+            // followed it [Raft 5.3].
+            self.append_to_log(missing);
             (AppendOutcome::Matched(claim), self.writes.covering(claim))
         };
         if agrees {
@@ -95,14 +98,10 @@ impl Engine {
             && entries.iter().all(is_known)
     }
 
-    /// Whether the new ones among `entries` fit on the disk. Where they do not, nothing is
+    /// Whether the entries that the log lacks fit on the disk. Where they do not, nothing is
     /// taken, and the append counts as a heartbeat.
-    fn has_room_for(&mut self, entries: &Entries) -> bool {
-        let new = self.first_new(entries);
-        let has_room = new.is_none_or(|first| {
-            let new = entries.from_index(first);
-            self.room.holds(new.size_bytes())
-        });
+    fn has_room_for(&mut self, new: &Entries) -> bool {
+        let has_room = new.is_empty() || self.room.holds(new.size_bytes());
         if !has_room {
             self.counters.full_disks += 1;
             tell!(
@@ -136,11 +135,12 @@ impl Engine {
         })
     }
 
-    /// Where the entries begin that the log does not hold.
-    fn first_new(&self, entries: &Entries) -> Option<LogIndex> {
+    /// The entries from the first on that the log does not hold: none that is committed.
+    fn missing(&self, entries: &Entries) -> Entries {
         let behind = entries.iter().filter(|entry| entry.index > self.commit);
         let mut new = behind.filter(|entry| !self.log.contains(entry.id()));
-        new.next().map(|entry| entry.index)
+        let first = new.next();
+        first.map_or_else(Entries::empty, |first| entries.from_index(first.index))
     }
 
     /// What an answer that waits for no write claims of a log that agrees at `prev`: all of it if
@@ -153,19 +153,6 @@ impl Engine {
             return LogIndex::NONE;
         }
         prev.index
-    }
-
-    /// Appends what is missing, replacing what conflicts. Entries that are there already are
-    /// left alone: a late append must not cut off what followed it [Raft 5.3].
-    fn take_entries(&mut self, entries: &Entries) {
-        let Some(first) = self.first_new(entries) else {
-            return;
-        };
-        debug_assert!(
-            first > self.commit,
-            "{first} is committed and cannot be replaced"
-        );
-        self.append_to_log(entries.from_index(first));
     }
 
     /// Adds entries to the log and has them written.
