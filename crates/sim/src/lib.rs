@@ -44,6 +44,7 @@ mod choice;
 mod counts;
 mod describe;
 mod digest;
+pub mod history;
 mod knobs;
 mod roster;
 mod run;

@@ -100,6 +100,13 @@ pub enum Property {
     RealTimeOrder,
     /// A read sees everything that was committed when it was asked (scenario E01).
     ReadFresh,
+    /// Some order of all operations, each between its question and its answer, explains every
+    /// answer that clients had (scenario H02).
+    ClientLinearizable,
+    /// What a client asked for once is done at most once (scenario H03).
+    ExactlyOnce,
+    /// What a client was told to have failed for good is never done (scenario H02).
+    RejectedNeverApplied,
     /// Every request has exactly one outcome (scenario E14).
     OneOutcome,
     /// Every queue stays within its limit (scenario B21).
