@@ -5,8 +5,8 @@
 //! [`Node::read_linearizable`] looks at the state. Both work on every node of the cluster.
 //!
 //! The parts can be used one by one. [`Driver`] is the host without threads: inputs in, outputs
-//! out. [`wire`] is the codec. Without the feature `runtime` these two are what is left, and the
-//! crate does not depend on tokio.
+//! out. [`wire`] is the codec, and [`link`] what the ends of a connection decide. Without the
+//! feature `runtime` these are what is left, and the crate does not depend on tokio.
 //!
 //! # Observability
 //!
@@ -31,6 +31,7 @@
 mod cluster_id;
 mod driver;
 mod error;
+pub mod link;
 #[cfg(feature = "runtime")]
 mod node;
 mod peer;

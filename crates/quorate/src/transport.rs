@@ -1,30 +1,28 @@
 //! How messages get to other nodes: the trait a node is started with, and what it is given. The
 //! transports themselves are in `transport/`: [`Tcp`] for real clusters, [`Hub`] for several
-//! nodes in one process. What the bytes mean is in `wire/`.
+//! nodes in one process. What is decided on a connection is in `link/`, what the bytes mean in
+//! `wire/`.
 
 mod accept;
-mod backoff;
 mod dial;
+mod ending;
 mod guests;
 mod handshake;
 mod hub;
-mod link;
 mod queue;
 mod tcp;
 
 use std::collections::BTreeMap;
 use std::io;
 
-use quorate_core::{Incarnation, NodeId};
-use quorate_log::{ClusterId, DirectoryId};
+use quorate_core::NodeId;
 use tokio::sync::mpsc;
 
-pub use backoff::Backoff;
+pub use crate::link::Local;
 pub use hub::{Hub, InProcess};
 pub use tcp::Tcp;
 
 use crate::PeerMessage;
-use crate::wire::Hello;
 
 /// Carries messages between nodes. It may lose, repeat and reorder them, but must not alter them
 /// and must not deliver them to another node or another cluster.
@@ -50,43 +48,6 @@ pub trait Transport: Send + 'static {
     /// Closes every connection. Nothing is delivered after the runtime has run next. A second
     /// call does nothing.
     fn shutdown(&mut self);
-}
-
-/// What a transport has to know of the node it works for.
-#[derive(Clone, Debug)]
-pub struct Local {
-    /// The cluster. Messages of other clusters never get through.
-    pub cluster: ClusterId,
-    /// The node.
-    pub node: NodeId,
-    /// Its present life.
-    pub incarnation: Incarnation,
-    /// Its data directory.
-    pub directory: DirectoryId,
-    /// Where the node can be reached, for peers that do not know it yet; empty if that is not
-    /// known.
-    pub address: String,
-    /// The other members and their addresses. The node itself may be among them and is ignored.
-    pub peers: BTreeMap<NodeId, String>,
-    /// The longest frame to send or accept, in bytes. To be the same on every node, and above
-    /// the largest append: the larger of one entry and an append's limit, with the overhead that
-    /// the engine counts per entry (scenario B19).
-    pub max_frame_bytes: u32,
-}
-
-impl Local {
-    /// What this node says first to `to`.
-    fn hello(&self, to: NodeId) -> Hello {
-        Hello {
-            versions: crate::wire::VersionRange::SUPPORTED,
-            cluster: self.cluster,
-            from: self.node,
-            to,
-            incarnation: self.incarnation,
-            directory: self.directory,
-            address: self.address.clone(),
-        }
-    }
 }
 
 /// A message that arrived.

@@ -1,5 +1,5 @@
 //! The bytes between nodes: frames, the handshake and the codec of [`PeerMessage`]. Pure: no
-//! socket and no clock. Who may say what on which connection is decided in `transport/`.
+//! socket and no clock. Who may say what on which connection is decided in `link/`.
 //!
 //! A frame is
 //!

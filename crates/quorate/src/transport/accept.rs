@@ -15,11 +15,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::guests::Guests;
-use super::link::{LinkError, SILENCE_LIMIT, show_life};
-use super::{Inbound, Inbox, Local, handshake};
-use crate::PeerMessage;
-use crate::wire::{Decoder, HandshakeError, Hello, decode};
+use super::ending::{Ending, show_life};
+use super::guests::SharedGuests;
+use super::handshake;
+use super::{Inbound, Inbox};
+use crate::link::{HANDSHAKE_TIMEOUT, Incoming, LinkError, Local, SILENCE_LIMIT};
+use crate::wire::{HandshakeError, Hello};
 
 /// Connections that may be in their handshake at a time. More wait in the system's backlog.
 const MAX_STRANGERS: usize = 64;
@@ -35,14 +36,14 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 pub(super) struct Acceptor {
     pub(super) local: Arc<Local>,
     pub(super) members: watch::Receiver<BTreeSet<NodeId>>,
-    pub(super) guests: Guests,
+    pub(super) guests: SharedGuests,
     pub(super) inbox: Inbox,
 }
 
 /// A connection that went through its handshake, or did not.
 struct Introduced {
     address: SocketAddr,
-    outcome: Result<(NodeId, TcpStream, Decoder), LinkError>,
+    outcome: Result<(TcpStream, Incoming), Ending>,
 }
 
 impl Acceptor {
@@ -85,15 +86,16 @@ impl Acceptor {
         let address = introduced.address;
         match introduced.outcome {
             // It may have been removed since it introduced itself: then it has to do that again.
-            Ok((peer, ..)) if !self.is_welcome(peer) => {}
-            Ok((peer, stream, decoder)) => {
+            Ok((_, incoming)) if !self.is_welcome(incoming.hello().from) => {}
+            Ok((stream, incoming)) => {
                 known.refusals.forget(address);
+                let peer = incoming.hello().from;
                 let reader = Reader {
                     peer,
-                    local: self.local.clone(),
+                    incoming,
                     inbox: self.inbox.clone(),
                 };
-                let reader = known.readers.spawn(reader.run(stream, decoder));
+                let reader = known.readers.spawn(reader.run(stream));
                 // A peer has one outgoing connection; the older one is a leftover.
                 if let Some(older) = known.latest.insert(peer, reader) {
                     older.abort();
@@ -120,14 +122,14 @@ impl Acceptor {
             let expected = |hello: &Hello| {
                 members.borrow().contains(&hello.from) || guests.welcome(hello.from, &hello.address)
             };
-            let (peer, decoder) = handshake::accept(&mut stream, &local, expected).await?;
-            Ok((peer, stream, decoder))
+            let incoming = handshake::accept(&mut stream, &local, expected).await?;
+            Ok((stream, incoming))
         };
         async move {
-            let outcome = timeout(handshake::TIMEOUT, handshake).await;
+            let outcome = timeout(HANDSHAKE_TIMEOUT, handshake).await;
             Introduced {
                 address,
-                outcome: outcome.unwrap_or(Err(LinkError::TimedOut)),
+                outcome: outcome.unwrap_or(Err(Ending::TimedOut)),
             }
         }
     }
@@ -157,30 +159,25 @@ impl Known {
 
 /// The reader of one incoming connection.
 struct Reader {
-    local: Arc<Local>,
     peer: NodeId,
+    incoming: Incoming,
     inbox: Inbox,
 }
 
 impl Reader {
-    async fn run(self, mut stream: TcpStream, decoder: Decoder) {
+    async fn run(mut self, mut stream: TcpStream) {
         let peer = self.peer;
         debug!(target: "quorate::transport", %peer, "accepted peer");
         let (reader, mut writer) = stream.split();
         let error = tokio::select! {
-            Err(error) = self.read(reader, decoder) => error,
+            Err(error) = self.read(reader) => error,
             error = show_life(&mut writer) => error,
         };
         match error {
-            LinkError::Wire(_) | LinkError::WrongNames => {
+            Ending::Link(_) => {
                 warn!(target: "quorate::transport", %peer, %error, "closed a connection");
             }
-            LinkError::Io(_)
-            | LinkError::TimedOut
-            | LinkError::Silent
-            | LinkError::Handshake(_)
-            | LinkError::Closed
-            | LinkError::Local => {
+            Ending::Io(_) | Ending::TimedOut | Ending::Silent | Ending::Closed | Ending::Local => {
                 debug!(target: "quorate::transport", %peer, %error, "peer left");
             }
         }
@@ -188,47 +185,20 @@ impl Reader {
 
     /// Delivers what arrives. While the inbox is full nothing is read, and the peer's queue
     /// fills in turn.
-    async fn read(
-        &self,
-        mut reader: impl AsyncRead + Unpin,
-        mut decoder: Decoder,
-    ) -> Result<Infallible, LinkError> {
+    async fn read(&mut self, mut reader: impl AsyncRead + Unpin) -> Result<Infallible, Ending> {
+        let from = self.peer;
         loop {
-            while let Some(frame) = decoder.next_frame()? {
-                let Some(message) = decode(frame)? else {
-                    continue;
-                };
-                self.check_names(&message)?;
-                if !self
-                    .inbox
-                    .deliver(Inbound {
-                        from: self.peer,
-                        message,
-                    })
-                    .await
-                {
-                    return Err(LinkError::Local);
+            while let Some(message) = self.incoming.next_message()? {
+                if !self.inbox.deliver(Inbound { from, message }).await {
+                    return Err(Ending::Local);
                 }
             }
-            match timeout(SILENCE_LIMIT, reader.read_buf(decoder.room())).await {
-                Ok(Ok(0)) => return Err(LinkError::Closed),
+            match timeout(SILENCE_LIMIT, reader.read_buf(self.incoming.room())).await {
+                Ok(Ok(0)) => return Err(Ending::Closed),
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(error.into()),
-                Err(_) => return Err(LinkError::Silent),
+                Err(_) => return Err(Ending::Silent),
             }
-        }
-    }
-
-    /// An engine's message has to name the two ends of its connection (scenario H06).
-    fn check_names(&self, message: &PeerMessage) -> Result<(), LinkError> {
-        match message {
-            PeerMessage::Raft(raft) if (raft.from, raft.to) != (self.peer, self.local.node) => {
-                Err(LinkError::WrongNames)
-            }
-            PeerMessage::Raft(_)
-            | PeerMessage::Forward { .. }
-            | PeerMessage::ForwardReply { .. }
-            | PeerMessage::Birth { .. } => Ok(()),
         }
     }
 }
@@ -239,16 +209,15 @@ impl Reader {
 struct Refusals(BTreeMap<IpAddr, Option<HandshakeError>>);
 
 impl Refusals {
-    fn report(&mut self, address: SocketAddr, error: &LinkError) {
+    fn report(&mut self, address: SocketAddr, error: &Ending) {
         let reason = match error {
-            LinkError::Handshake(reason) => Some(*reason),
-            LinkError::Io(_)
-            | LinkError::TimedOut
-            | LinkError::Silent
-            | LinkError::Wire(_)
-            | LinkError::WrongNames
-            | LinkError::Closed
-            | LinkError::Local => None,
+            Ending::Link(LinkError::Handshake(reason)) => Some(*reason),
+            Ending::Link(LinkError::Wire(_) | LinkError::WrongNames)
+            | Ending::Io(_)
+            | Ending::TimedOut
+            | Ending::Silent
+            | Ending::Closed
+            | Ending::Local => None,
         };
         // Forgetting everything may repeat a line; a table without a bound would be worse.
         if self.0.len() >= MAX_REFUSALS {

@@ -4,9 +4,8 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Buf;
 use quorate_core::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -15,18 +14,14 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use super::link::{LinkError, SIGN_OF_LIFE_EVERY, SILENCE_LIMIT};
+use super::ending::Ending;
+use super::handshake;
 use super::queue::Receiver;
-use super::{Backoff, Local, handshake};
 use crate::PeerMessage;
-use crate::wire::EncodedFrames;
-
-/// Bytes gathered before they are written, so that a long queue does not become one long buffer.
-const FLUSH_BYTES: usize = 256 * 1024;
-
-/// How long to wait for an address that does not even refuse. No longer than the longest pause
-/// between attempts, so that a peer that returns is found about as fast (scenario H15).
-const CONNECT_TIMEOUT: Duration = Backoff::CAP;
+use crate::link::{
+    Backoff, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, LinkError, Local, Outgoing, SIGN_OF_LIFE_EVERY,
+    SILENCE_LIMIT,
+};
 
 /// The task that keeps one peer connected.
 pub(super) struct Dialler {
@@ -58,18 +53,15 @@ impl Dialler {
         loop {
             let address = self.address.borrow_and_update().clone();
             let error = match self.connect(&address).await {
-                Ok(stream) => {
+                Ok((stream, outgoing)) => {
                     let peer = self.peer;
                     info!(target: "quorate::transport", %peer, address, "connected to peer");
                     reported = Reported::Up;
                     let since = Instant::now();
                     self.queue.open();
-                    let error = self.serve(stream).await;
+                    let error = self.serve(stream, outgoing).await;
                     self.queue.close();
-                    // A peer that accepts and closes at once is as good as dead.
-                    if since.elapsed() >= Backoff::CAP {
-                        backoff.reset();
-                    }
+                    backoff.reset_after(since.elapsed());
                     error
                 }
                 Err(error) => error,
@@ -91,41 +83,40 @@ impl Dialler {
         }
     }
 
-    async fn connect(&self, address: &str) -> Result<TcpStream, LinkError> {
+    async fn connect(&self, address: &str) -> Result<(TcpStream, Outgoing), Ending> {
         let attempt = async {
             let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
-            let mut stream = connected.map_err(|_| LinkError::TimedOut)??;
+            let mut stream = connected.map_err(|_| Ending::TimedOut)??;
             stream.set_nodelay(true)?;
-            handshake::dial(&mut stream, &self.local, self.peer).await?;
-            Ok(stream)
+            let outgoing = handshake::dial(&mut stream, &self.local, self.peer).await?;
+            Ok((stream, outgoing))
         };
-        timeout(handshake::TIMEOUT, attempt)
+        timeout(HANDSHAKE_TIMEOUT, attempt)
             .await
-            .unwrap_or(Err(LinkError::TimedOut))
+            .unwrap_or(Err(Ending::TimedOut))
     }
 
     /// Writes what is queued, until the connection ends or the peer's address changes.
-    async fn serve(&mut self, mut stream: TcpStream) -> LinkError {
+    async fn serve(&mut self, mut stream: TcpStream, outgoing: Outgoing) -> Ending {
         let (reader, writer) = stream.split();
         tokio::select! {
             error = listen(reader) => error,
-            Err(error) = write_queue(&mut self.queue, writer, &self.local, self.peer) => error,
+            Err(error) = write_queue(&mut self.queue, writer, outgoing, self.peer) => error,
             // Whoever is let go of closes this too, but what is queued leaves first.
-            Ok(()) = self.address.changed() => LinkError::Local,
+            Ok(()) = self.address.changed() => Ending::Local,
         }
     }
 
-    fn report(&self, reported: &mut Reported, address: &str, error: &LinkError) {
+    fn report(&self, reported: &mut Reported, address: &str, error: &Ending) {
         let peer = self.peer;
         let (now, text) = match error {
-            LinkError::Handshake(_) => (Reported::Refused, "peer refused"),
-            LinkError::Io(_)
-            | LinkError::TimedOut
-            | LinkError::Silent
-            | LinkError::Wire(_)
-            | LinkError::WrongNames
-            | LinkError::Closed
-            | LinkError::Local => (Reported::Unreachable, "not connected to peer"),
+            Ending::Link(LinkError::Handshake(_)) => (Reported::Refused, "peer refused"),
+            Ending::Link(LinkError::Wire(_) | LinkError::WrongNames)
+            | Ending::Io(_)
+            | Ending::TimedOut
+            | Ending::Silent
+            | Ending::Closed
+            | Ending::Local => (Reported::Unreachable, "not connected to peer"),
         };
         if *reported != now {
             *reported = now;
@@ -135,14 +126,14 @@ impl Dialler {
 }
 
 /// Hears the acceptor's signs of life, and that they stopped.
-async fn listen(mut reader: ReadHalf<'_>) -> LinkError {
+async fn listen(mut reader: ReadHalf<'_>) -> Ending {
     let mut scratch = [0; 256];
     loop {
         match timeout(SILENCE_LIMIT, reader.read(&mut scratch)).await {
-            Ok(Ok(0)) => return LinkError::Closed,
+            Ok(Ok(0)) => return Ending::Closed,
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return error.into(),
-            Err(_) => return LinkError::Silent,
+            Err(_) => return Ending::Silent,
         }
     }
 }
@@ -151,29 +142,28 @@ async fn listen(mut reader: ReadHalf<'_>) -> LinkError {
 async fn write_queue(
     queue: &mut Receiver,
     mut writer: impl AsyncWrite + Unpin,
-    local: &Local,
+    mut outgoing: Outgoing,
     peer: NodeId,
-) -> Result<Infallible, LinkError> {
+) -> Result<Infallible, Ending> {
     let mut batch: Vec<PeerMessage> = Vec::new();
-    let mut frames = EncodedFrames::new();
     let mut reported = false;
     loop {
         match timeout(SIGN_OF_LIFE_EVERY, queue.take(&mut batch)).await {
             Ok(true) => {}
-            Ok(false) => return Err(LinkError::Local),
-            Err(_) => frames.push_sign_of_life(),
+            Ok(false) => return Err(Ending::Local),
+            Err(_) => outgoing.push_sign_of_life(),
         }
         for message in batch.drain(..) {
-            if let Err(error) = frames.push(&message, local.max_frame_bytes)
+            if let Err(error) = outgoing.push(&message)
                 && !std::mem::replace(&mut reported, true)
             {
                 warn!(target: "quorate::transport", %peer, %error, "dropped a message");
             }
-            if frames.remaining() >= FLUSH_BYTES {
-                writer.write_all_buf(&mut frames).await?;
+            if outgoing.is_full() {
+                writer.write_all_buf(outgoing.unwritten()).await?;
             }
         }
-        writer.write_all_buf(&mut frames).await?;
+        writer.write_all_buf(outgoing.unwritten()).await?;
         queue.written();
     }
 }

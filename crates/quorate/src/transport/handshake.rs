@@ -1,58 +1,49 @@
-//! The exchange of handshakes on a fresh connection. What they say and when they are refused is
-//! in `wire/hello.rs`; what is done about a refusal, in `dial.rs` and `accept.rs`.
-
-use std::time::Duration;
+//! The exchange of handshakes on a fresh connection, byte by byte. What they say and when they are
+//! refused is in `link/`; what is done about a refusal, in `dial.rs` and `accept.rs`.
 
 use quorate_core::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Local;
-use super::link::LinkError;
-use crate::wire::{Decoder, HandshakeError, Hello, MAX_HELLO_BYTES};
+use super::ending::Ending;
+use crate::link::{Dialling, Incoming, Local, Outgoing, Stranger};
+use crate::wire::Hello;
 
-/// A peer that has not introduced itself by then is not one.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The dialler's side: speaks first, and accepts only `peer`. Gives the decoder, which may hold
-/// the start of what follows the handshake.
+/// The dialler's side: speaks first, and accepts only `peer`.
 pub(super) async fn dial(
     stream: &mut TcpStream,
     local: &Local,
     peer: NodeId,
-) -> Result<Decoder, LinkError> {
-    stream.write_all(&local.hello(peer).encode()).await?;
-    let (hello, decoder) = receive(stream, local).await?;
-    hello.check(local.cluster, local.node, |from| from == peer)?;
-    Ok(decoder)
+) -> Result<Outgoing, Ending> {
+    let mut dialling = Dialling::new(local, peer);
+    stream.write_all(&dialling.hello()).await?;
+    loop {
+        if let Some(outgoing) = dialling.introduced()? {
+            return Ok(outgoing);
+        }
+        if stream.read_buf(dialling.room()).await? == 0 {
+            return Err(Ending::Closed);
+        }
+    }
 }
 
 /// The acceptor's side: hears who dials, and answers.
 pub(super) async fn accept(
     stream: &mut TcpStream,
     local: &Local,
-    expected: impl FnOnce(&Hello) -> bool,
-) -> Result<(NodeId, Decoder), LinkError> {
-    let (hello, decoder) = receive(stream, local).await?;
-    let verdict = hello.check(local.cluster, local.node, |_| expected(&hello));
-    // The answer shows the dialler what does not fit, so that both ends log the same reason. Who
-    // is merely not welcome must not take an answer for a welcome.
-    if !matches!(verdict, Err(HandshakeError::UnexpectedSender { .. })) {
-        stream.write_all(&local.hello(hello.from).encode()).await?;
-    }
-    verdict?;
-    Ok((hello.from, decoder))
-}
-
-async fn receive(stream: &mut TcpStream, local: &Local) -> Result<(Hello, Decoder), LinkError> {
-    let mut decoder = Decoder::new(MAX_HELLO_BYTES);
+    expected: impl Fn(&Hello) -> bool,
+) -> Result<Incoming, Ending> {
+    let mut stranger = Stranger::new();
     loop {
-        if let Some(frame) = decoder.next_frame()? {
-            decoder.set_max_frame_bytes(local.max_frame_bytes);
-            return Ok((Hello::decode(frame)?, decoder));
+        let introduced = stranger.introduced(local, &expected);
+        if let Some(answer) = stranger.answer() {
+            stream.write_all(&answer).await?;
         }
-        if stream.read_buf(decoder.room()).await? == 0 {
-            return Err(LinkError::Closed);
+        if let Some(incoming) = introduced? {
+            return Ok(incoming);
+        }
+        if stream.read_buf(stranger.room()).await? == 0 {
+            return Err(Ending::Closed);
         }
     }
 }

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
 
 use quorate_core::NodeId;
 use tokio::sync::watch;
@@ -14,10 +13,11 @@ use tokio::task::AbortHandle;
 
 use super::accept::Acceptor;
 use super::dial::Dialler;
-use super::guests::Guests;
+use super::guests::SharedGuests;
 use super::queue::{self, queue};
-use super::{Inbox, Local, Transport, TransportError};
+use super::{Inbox, Transport, TransportError};
 use crate::PeerMessage;
+use crate::link::{FAREWELL, Local};
 
 /// Carries messages over TCP. A dead, slow or hung peer costs the others nothing: each has a
 /// bounded queue and a task of its own.
@@ -29,9 +29,6 @@ pub struct Tcp {
     address: SocketAddr,
     stage: Stage,
 }
-
-/// How long a peer that is let go of may take to read what was sent to it before.
-const FAREWELL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 enum Stage {
@@ -45,7 +42,7 @@ enum Stage {
 struct Running {
     local: Arc<Local>,
     peers: BTreeMap<NodeId, Peer>,
-    guests: Guests,
+    guests: SharedGuests,
     /// The connections to guests who were to be told something.
     visits: BTreeMap<NodeId, Peer>,
     members: watch::Sender<BTreeSet<NodeId>>,
@@ -103,7 +100,7 @@ impl Transport for Tcp {
         let addresses = local.peers.clone();
         let local = Arc::new(local);
         let (members, watched) = watch::channel(BTreeSet::new());
-        let guests = Guests::default();
+        let guests = SharedGuests::default();
         let acceptor = Acceptor {
             local: local.clone(),
             members: watched,
@@ -134,9 +131,7 @@ impl Transport for Tcp {
     fn send(&mut self, to: NodeId, message: PeerMessage) {
         if let Stage::Running(running) = &mut self.stage {
             match running.peers.get(&to) {
-                Some(peer) => {
-                    peer.queue.push(message);
-                }
+                Some(peer) => peer.queue.push(message),
                 None => running.send_to_guest(to, message),
             }
         }

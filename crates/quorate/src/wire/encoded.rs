@@ -153,6 +153,16 @@ impl Buf for EncodedFrames {
         used
     }
 
+    /// Copies nothing where the bytes are in one slice.
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        if self.parts.is_empty() {
+            return self.tail.copy_to_bytes(count);
+        }
+        let mut copy = BytesMut::with_capacity(count);
+        copy.put(self.take(count));
+        copy.freeze()
+    }
+
     /// # Panics
     /// If fewer than `count` bytes remain, as [`Buf`] demands.
     fn advance(&mut self, mut count: usize) {

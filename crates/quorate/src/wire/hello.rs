@@ -1,5 +1,5 @@
 //! The first frame in each direction of a connection: who speaks, to whom, in which cluster and
-//! in which versions of the protocol. Pure; the exchange itself is in `transport/handshake.rs`.
+//! in which versions of the protocol. Pure; the exchange itself is in `link/`.
 
 use std::fmt;
 

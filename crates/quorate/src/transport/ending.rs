@@ -1,42 +1,29 @@
-//! What the two ends of a connection share: its timing, its signs of life and the reasons for
-//! which it ends.
+//! What the two ends of a connection share on their tasks: the reasons for which it ends, and the
+//! signs of life.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::wire::{EncodedFrames, HandshakeError, WireError};
-
-/// An end that has written nothing for this long writes a sign of life.
-pub(super) const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(1);
-
-/// An end that has heard nothing for this long closes the connection: a host that lost its power
-/// or its address sends no farewell (scenario H13).
-pub(super) const SILENCE_LIMIT: Duration = Duration::from_secs(5);
+use crate::link::{LinkError, SIGN_OF_LIFE_EVERY};
+use crate::wire::EncodedFrames;
 
 /// Why a connection ended, or did not come about.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub(super) enum Ending {
     /// There is nobody, or the network failed.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// No connection or no handshake in time.
     #[error("no answer in time")]
     TimedOut,
-    /// Nothing was heard for [`SILENCE_LIMIT`].
+    /// Nothing was heard for [`SILENCE_LIMIT`](crate::link::SILENCE_LIMIT).
     #[error("the peer fell silent")]
     Silent,
-    /// One of the two ends is configured wrongly.
+    /// What the other end sent.
     #[error("{0}")]
-    Handshake(#[from] HandshakeError),
-    /// The peer sent what no correct peer sends.
-    #[error("{0}")]
-    Wire(#[from] WireError),
-    /// An engine's message names other nodes than the handshake.
-    #[error("a message names other nodes than the handshake")]
-    WrongNames,
+    Link(#[from] LinkError),
     /// The other end closed the connection.
     #[error("the peer closed the connection")]
     Closed,
@@ -46,7 +33,7 @@ pub(super) enum LinkError {
 }
 
 /// Writes signs of life for ever, on the side of a connection that says nothing else.
-pub(super) async fn show_life(writer: &mut (impl AsyncWrite + Unpin)) -> LinkError {
+pub(super) async fn show_life(writer: &mut (impl AsyncWrite + Unpin)) -> Ending {
     let mut ticks = interval_at(Instant::now() + SIGN_OF_LIFE_EVERY, SIGN_OF_LIFE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut frames = EncodedFrames::new();

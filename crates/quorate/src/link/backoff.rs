@@ -32,9 +32,17 @@ impl Backoff {
         delay
     }
 
-    /// Begins again at the first step, after an attempt that succeeded.
+    /// Begins again at the first step, when the next attempt goes to another address.
     pub fn reset(&mut self) {
         self.step = Self::FIRST;
+    }
+
+    /// Begins again at the first step if the connection that ended lasted long enough to count as
+    /// a success. A peer that accepts and closes at once is as good as dead.
+    pub fn reset_after(&mut self, lasted: Duration) {
+        if lasted >= Self::CAP {
+            self.reset();
+        }
     }
 }
 
@@ -55,7 +63,12 @@ mod tests {
                 step = (step * 2).min(Backoff::CAP);
             }
             assert_eq!(step, Backoff::CAP);
-            backoff.reset();
+            backoff.reset_after(Backoff::CAP / 2);
+            assert!(
+                backoff.next_delay() >= Backoff::CAP / 2,
+                "a peer that closes at once would be hammered"
+            );
+            backoff.reset_after(Backoff::CAP);
             assert!(
                 backoff.next_delay() <= Backoff::FIRST,
                 "a reset begins again"
