@@ -1,117 +1,143 @@
 //! The one source of everything random in a world. What is decided with the numbers is said by
-//! the [`Site`] of each draw; how the numbers are used is not known here.
+//! the [`Site`] of each draw; how the numbers are used is not known here, except that zero is
+//! always the calmest of them. So a tape without choices is the calmest world of all, and a
+//! failing one is made simpler by taking choices from its tape.
 
 use crate::digest::{Digest, mix};
+use crate::site::Site;
+use crate::tape::{Choice, Playback, Tape};
 
-/// What a draw decides. Every draw names its site, so that two runs that diverge show where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Site {
-    /// A setting of the seed (`knobs.rs`).
-    Knob,
-    /// The number that names a start of a node.
-    Incarnation,
-    /// The seed of an engine's own jitter.
-    EngineSeed,
-    /// Offset and rate of a node's clock.
-    Clock,
-    /// Whether a message is lost.
-    Loss,
-    /// Whether a message arrives twice.
-    Duplicate,
-    /// How long a message travels.
-    Delay,
-    /// How late a host wakes up.
-    Jitter,
-    /// How long a sync takes.
-    Sync,
-    /// How many writes one sync covers.
-    SyncBatch,
-    /// Whether a confirmation waits for the next one.
-    Confirm,
-    /// Whether a sync fails.
-    SyncFailure,
-    /// How long reading old entries takes, and whether it fails.
-    Load,
-    /// How long applying takes, and how much of it is reported at once.
-    Apply,
-    /// When and where the next proposal is made, and how large it is.
-    Propose,
-    /// When and where the next read is made.
-    Read,
-    /// When and where the next crash strikes, and for how long the node is down.
-    Crash,
-    /// Whether a crash strikes inside a step, and before which action.
-    CrashInStep,
-    /// How many unsynced writes survive a crash.
-    Survivors,
-    /// When and where a process is paused, and for how long.
-    Pause,
-    /// Which links are cut, and for how long.
-    Partition,
-    /// How long taking a snapshot takes, and whether it fails.
-    Take,
-    /// How long each part of a snapshot travels, and whether it is lost.
-    Fetch,
-    /// How much of what may be purged is.
-    Purge,
-    /// When, where and how the membership is to be changed.
-    Change,
-    /// When and to whom leadership is to be handed over.
-    Transfer,
-    /// When and where a disk fills up or is freed.
-    Room,
-    /// When and where a log is damaged, and how much of it.
-    Damage,
+/// Odd, and far from every simple fraction of the range: consecutive multiples spread well.
+const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Where the numbers come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From a seed: each is a function of the seed, the site, and how often the site was asked.
+    Seed(u64),
+    /// From a tape: zero wherever it says nothing.
+    Tape(Tape),
 }
 
-/// A seeded stream of choices.
+/// What answers a draw.
+#[derive(Debug)]
+enum Supply {
+    /// A key for each site.
+    Seeded(Box<[u64; SITES]>),
+    Played(Playback),
+}
+
+const SITES: usize = Site::ALL.len();
+
+/// A stream of choices.
 #[derive(Debug)]
 pub struct Choices {
-    state: u64,
+    supply: Supply,
+    /// Draws so far, at each site.
+    drawn: [u64; SITES],
     digest: Digest,
+    /// What was drawn, except zeros.
+    record: Option<Vec<Choice>>,
 }
 
 impl Choices {
-    /// The stream of `seed`. Neighbouring seeds give unrelated streams.
+    /// The stream of `seed`. Neighbouring seeds give unrelated streams, and so do sites.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
-        Self {
-            state: mix(seed ^ 0x5157_4f52_4154_4521),
-            digest: Digest::EMPTY,
+    pub fn new(seed: u64) -> Self {
+        let root = mix(seed ^ 0x5157_4f52_4154_4521);
+        let key = |site| mix(root ^ mix(STRIDE.wrapping_mul(site as u64 + 1)));
+        Self::with(Supply::Seeded(Box::new(std::array::from_fn(key))))
+    }
+
+    /// The stream that `source` stands for.
+    #[must_use]
+    pub fn of(source: &Source) -> Self {
+        match source {
+            Source::Seed(seed) => Self::new(*seed),
+            Source::Tape(tape) => Self::with(Supply::Played(tape.play())),
         }
     }
 
-    /// A number below `n`; zero where `n` is zero. All draws come through here.
+    const fn with(supply: Supply) -> Self {
+        Self {
+            supply,
+            drawn: [0; SITES],
+            digest: Digest::EMPTY,
+            record: None,
+        }
+    }
+
+    /// Remembers from here on what is drawn.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.record = Some(Vec::new());
+        self
+    }
+
+    /// What was drawn since it was to be remembered.
+    #[must_use]
+    pub fn take_tape(&mut self) -> Option<Tape> {
+        self.record.take().map(Tape::new)
+    }
+
+    /// A number below `n`; zero where `n` is zero. All draws come through here, or through
+    /// [`Self::chance`].
     pub fn choose(&mut self, n: u64, site: Site) -> u64 {
-        // A Weyl sequence under a mixing function: full period, and no state to warm up.
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let wide = u128::from(mix(self.state)) * u128::from(n);
-        let value = (wide >> 64) as u64;
-        self.digest.fold(value ^ ((site as u64) << 56));
+        let ordinal = self.count(site);
+        let value = match &mut self.supply {
+            Supply::Seeded(keys) => below(n, keyed(keys, site, ordinal)),
+            Supply::Played(tape) => tape.value(site, ordinal).min(n.saturating_sub(1)),
+        };
+        self.drew(site, ordinal, value);
         value
     }
 
     /// True in `ppm` of a million cases. Draws nothing when `ppm` is zero: a fault class that is
     /// switched off costs nothing.
     pub fn chance(&mut self, ppm: u64, site: Site) -> bool {
-        ppm > 0 && self.choose(1_000_000, site) < ppm
+        if ppm == 0 {
+            return false;
+        }
+        let ordinal = self.count(site);
+        let is_so = match &mut self.supply {
+            Supply::Seeded(keys) => below(1_000_000, keyed(keys, site, ordinal)) < ppm,
+            Supply::Played(tape) => tape.value(site, ordinal) > 0,
+        };
+        self.drew(site, ordinal, u64::from(is_so));
+        is_so
     }
 
-    /// A number in `low..=high`, all equally likely.
+    /// A number in `low..=high`, all equally likely. The calmest is `low`.
     pub fn between(&mut self, low: u64, high: u64, site: Site) -> u64 {
         low + self.choose(high.saturating_sub(low).saturating_add(1), site)
     }
 
     /// A number in `low..=high` with every order of magnitude equally likely, so that extreme
-    /// settings are as common as ordinary ones. `low` is at least 1.
+    /// settings are as common as ordinary ones. `low` is at least 1, and the calmest.
     pub fn log_between(&mut self, low: u64, high: u64, site: Site) -> u64 {
-        let low = low.max(1);
-        let doublings = u64::from((high / low).max(1).ilog2());
+        let (low, doublings) = magnitudes(low, high);
         let floor = low << self.choose(doublings + 1, site);
         self.between(floor, floor.saturating_mul(2).min(high).max(floor), site)
     }
 
-    /// One of `options`, which holds at least one.
+    /// The same, except that the calmest is `high`: for limits that do not bind, and for means of
+    /// waits.
+    pub fn log_between_down(&mut self, low: u64, high: u64, site: Site) -> u64 {
+        let (low, doublings) = magnitudes(low, high);
+        let floor = low << (doublings - self.choose(doublings + 1, site));
+        let ceiling = floor.saturating_mul(2).min(high).max(floor);
+        ceiling - self.choose(ceiling - floor + 1, site)
+    }
+
+    /// How long to wait for the next of something that recurs every `mean` on average: from 1 to
+    /// twice as long, all equally likely. The calmest is the longest, so that nothing recurs in a
+    /// storm where nothing is on the tape.
+    pub fn wait(&mut self, mean: u64, site: Site) -> u64 {
+        let longest = mean.saturating_mul(2).max(1);
+        longest - self.choose(longest, site)
+    }
+
+    /// One of `options`, which holds at least one. The calmest is the first.
     pub fn pick<T: Copy>(&mut self, options: &[T], site: Site) -> T {
         let at = self.choose(options.len() as u64, site) as usize;
         let Some(option) = options.get(at) else {
@@ -125,6 +151,47 @@ impl Choices {
     pub const fn digest(&self) -> Digest {
         self.digest
     }
+
+    /// Counts a draw and says how many came before it at its site.
+    fn count(&mut self, site: Site) -> u64 {
+        let Some(drawn) = self.drawn.get_mut(site as usize) else {
+            unreachable!("every site has a place")
+        };
+        *drawn += 1;
+        *drawn - 1
+    }
+
+    fn drew(&mut self, site: Site, ordinal: u64, value: u64) {
+        self.digest.fold(value ^ ((site as u64) << 56));
+        if let Some(record) = &mut self.record
+            && value > 0
+        {
+            record.push(Choice {
+                site,
+                ordinal,
+                value,
+            });
+        }
+    }
+}
+
+/// The bits of a draw.
+fn keyed(keys: &[u64; SITES], site: Site, ordinal: u64) -> u64 {
+    let Some(key) = keys.get(site as usize) else {
+        unreachable!("every site has a key")
+    };
+    mix(key.wrapping_add(ordinal.wrapping_mul(STRIDE)))
+}
+
+/// A number below `n` for these bits; zero where `n` is zero.
+fn below(n: u64, bits: u64) -> u64 {
+    ((u128::from(bits) * u128::from(n)) >> 64) as u64
+}
+
+/// `low`, but at least 1, and how often it can be doubled within `high`.
+fn magnitudes(low: u64, high: u64) -> (u64, u64) {
+    let low = low.max(1);
+    (low, u64::from((high / low).max(1).ilog2()))
 }
 
 #[cfg(test)]
@@ -144,28 +211,91 @@ mod tests {
     }
 
     #[test]
+    fn a_draw_more_at_one_site_moves_no_draw_at_another() {
+        let draw = |others: usize| {
+            let mut choices = Choices::new(9);
+            (0..64)
+                .map(|_| {
+                    (0..others).for_each(|_| _ = choices.choose(1000, Site::Loss));
+                    choices.choose(1000, Site::Delay)
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(draw(0), draw(3));
+        let mut choices = Choices::new(9);
+        let loss: Vec<_> = (0..64).map(|_| choices.choose(1000, Site::Loss)).collect();
+        assert_ne!(draw(0), loss, "two sites have one stream");
+    }
+
+    #[test]
     fn choices_stay_in_range_and_reach_its_ends() {
         let mut choices = Choices::new(3);
         let mut seen = [0u64; 5];
+        let mut waits = [0u64; 5];
         for _ in 0..1000 {
             seen[choices.between(3, 7, Site::Knob) as usize - 3] += 1;
+            // From 1 to 4.
+            waits[choices.wait(2, Site::Knob) as usize] += 1;
             let wide = choices.log_between(10, 5000, Site::Knob);
+            assert!((10..=5000).contains(&wide), "{wide} is outside");
+            let wide = choices.log_between_down(10, 5000, Site::Knob);
             assert!((10..=5000).contains(&wide), "{wide} is outside");
         }
         assert!(seen.iter().all(|&count| count > 100), "uneven: {seen:?}");
+        assert_eq!(waits[0], 0, "a wait of nothing is a storm");
+        assert!(waits[1..].iter().all(|&count| count > 100), "{waits:?}");
         assert_eq!(choices.choose(0, Site::Knob), 0);
     }
 
     #[test]
     fn log_between_reaches_both_small_and_large_numbers() {
         let mut choices = Choices::new(4);
-        let draws: Vec<u64> = (0..200)
-            .map(|_| choices.log_between(1, 1 << 20, Site::Knob))
-            .collect();
-        assert!(
-            draws.iter().any(|&n| n < 16),
-            "small numbers are as likely as large ones"
-        );
-        assert!(draws.iter().any(|&n| n > 1 << 18));
+        let mut draws = |down: bool| -> Vec<u64> {
+            let mut draw = || match down {
+                true => choices.log_between_down(1, 1 << 20, Site::Knob),
+                false => choices.log_between(1, 1 << 20, Site::Knob),
+            };
+            (0..200).map(|_| draw()).collect()
+        };
+        for draws in [draws(true), draws(false)] {
+            assert!(
+                draws.iter().any(|&n| n < 16),
+                "small numbers are as likely as large ones"
+            );
+            assert!(draws.iter().any(|&n| n > 1 << 18));
+        }
+    }
+
+    #[test]
+    fn an_empty_tape_gives_the_calmest_answer_to_every_question() {
+        let mut calm = Choices::of(&Source::Tape(Tape::default()));
+        assert_eq!(calm.choose(9, Site::Knob), 0);
+        assert!(!calm.chance(999_999, Site::Knob));
+        assert_eq!(calm.between(3, 9, Site::Knob), 3);
+        assert_eq!(calm.log_between(3, 900, Site::Knob), 3);
+        assert_eq!(calm.log_between_down(3, 900, Site::Knob), 900);
+        assert_eq!(calm.wait(50, Site::Knob), 100);
+        assert_eq!(calm.pick(&[7, 8], Site::Knob), 7);
+    }
+
+    #[test]
+    fn what_was_recorded_plays_the_same_again() {
+        let draw = |choices: &mut Choices| {
+            let mut answers = Vec::new();
+            for _ in 0..100 {
+                answers.push(choices.choose(5, Site::Delay));
+                answers.push(u64::from(choices.chance(300_000, Site::Loss)));
+                answers.push(choices.log_between_down(2, 777, Site::Knob));
+                answers.push(choices.wait(20, Site::Knob));
+            }
+            answers
+        };
+        let mut first = Choices::new(11).recorded();
+        let answers = draw(&mut first);
+        let tape = first.take_tape().unwrap();
+        let mut again = Choices::of(&Source::Tape(tape.clone())).recorded();
+        assert_eq!(draw(&mut again), answers);
+        assert_eq!(first.digest(), again.digest());
+        assert_eq!(again.take_tape().unwrap(), tape);
     }
 }

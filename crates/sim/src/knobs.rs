@@ -2,12 +2,16 @@
 //! clients. Every class of fault is off in half of the seeds and otherwise has a rate of any
 //! order of magnitude, so that rare faults meet a world that is calm apart from them. What the
 //! settings do is in `world/`.
+//!
+//! Every world makes the same draws, whatever comes of them, so that each setting is the same
+//! draw in all of them. Where all are zero, the cluster is small and ordinary and has no faults.
 
 use std::time::Duration;
 
 use quorate_core::{Config, NodeId};
 
-use crate::choice::{Choices, Site};
+use crate::choice::Choices;
+use crate::site::Site;
 
 /// Nanoseconds in a microsecond.
 pub(crate) const MICRO: u64 = 1_000;
@@ -199,22 +203,20 @@ pub(crate) struct Knobs {
 impl Knobs {
     /// Draws the settings of a world.
     pub(crate) fn draw(choices: &mut Choices) -> Self {
-        let voters = choices.pick(&[1, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7], Site::Knob);
+        let voters = choices.pick(&[3, 3, 3, 3, 1, 2, 4, 5, 5, 5, 6, 7], Site::Knob);
         let learners = choices.pick(&[0, 0, 0, 1, 2], Site::Knob);
         let host = choices.pick(&[HostMode::Serial, HostMode::Overlapping], Site::Knob);
         let mut engine = engine(choices);
         let operator = operator(choices);
-        let spares = match operator.change_every {
-            Some(_) => choices.between(0, 3, Site::Knob),
-            None => 0,
-        };
+        let spares = choices.between(0, 3, Site::Knob);
+        let spares = operator.change_every.map_or(0, |_| spares);
         let mut process = process(choices);
         draw_lease(&mut engine, &mut process, choices);
         let client = ClientKnobs {
-            propose_every: choices.log_between(2 * MILLI, 400 * MILLI, Site::Knob),
+            propose_every: choices.log_between_down(2 * MILLI, 400 * MILLI, Site::Knob),
             batch_max: choices.log_between(1, 32, Site::Knob),
             command_max: choices.log_between(8, 2 * engine.max_entry_bytes, Site::Knob),
-            read_every: choices.log_between(5 * MILLI, 400 * MILLI, Site::Knob),
+            read_every: choices.log_between_down(5 * MILLI, 400 * MILLI, Site::Knob),
         };
         Self {
             voters,
@@ -298,43 +300,41 @@ fn engine(choices: &mut Choices) -> Config {
     };
     let mut config = Config::new(nobody, 0);
     let election = choices.between(100, 400, Site::Knob) * MILLI;
-    let spread = choices.between(1300, 3000, Site::Knob);
+    // A wide spread is calm: few votes are split.
+    let spread = 3000 - choices.choose(1701, Site::Knob);
     config.election_timeout_min = Duration::from_nanos(election);
     config.election_timeout_max = Duration::from_nanos(election / 1000 * spread);
     config.storage_patience = config.election_timeout_max;
     config.heartbeat_interval = Duration::from_nanos(election / choices.between(3, 8, Site::Knob));
-    config.pre_vote = choices.chance(750_000, Site::Knob);
-    config.max_entry_bytes = choices.log_between(512, 8192, Site::Knob);
-    config.max_append_bytes = choices.log_between(64, 64 << 10, Site::Knob);
-    config.max_inflight_messages = choices.log_between(1, 256, Site::Knob) as usize;
-    config.max_inflight_bytes = choices.log_between(64, 1 << 20, Site::Knob);
-    config.max_uncommitted_bytes = choices.log_between(1 << 10, 128 << 10, Site::Knob);
-    config.max_unapplied_bytes = choices.log_between(64, 1 << 20, Site::Knob);
-    config.window_bytes = choices.log_between(64, 1 << 20, Site::Knob);
-    config.snapshot_entries = choices
-        .chance(600_000, Site::Knob)
-        .then(|| choices.log_between(5, 200, Site::Knob));
-    config.snapshot_bytes = choices
-        .chance(200_000, Site::Knob)
-        .then(|| choices.log_between(512, 64 << 10, Site::Knob));
+    config.pre_vote = !choices.chance(250_000, Site::Knob);
+    config.max_entry_bytes = choices.log_between_down(512, 8192, Site::Knob);
+    config.max_append_bytes = choices.log_between_down(64, 64 << 10, Site::Knob);
+    config.max_inflight_messages = choices.log_between_down(1, 256, Site::Knob) as usize;
+    config.max_inflight_bytes = choices.log_between_down(64, 1 << 20, Site::Knob);
+    config.max_uncommitted_bytes = choices.log_between_down(1 << 10, 128 << 10, Site::Knob);
+    config.max_unapplied_bytes = choices.log_between_down(64, 1 << 20, Site::Knob);
+    config.window_bytes = choices.log_between_down(64, 1 << 20, Site::Knob);
+    config.snapshot_entries = maybe(choices, 600_000, 5, 200);
+    config.snapshot_bytes = maybe(choices, 200_000, 512, 64 << 10);
     config.trailing_entries = choices.choose(51, Site::Knob);
-    config.max_retained_bytes = choices.log_between(64, 16 << 20, Site::Knob);
-    config.require_reachable_quorum = choices.chance(750_000, Site::Knob);
+    config.max_retained_bytes = choices.log_between_down(64, 16 << 20, Site::Knob);
+    config.require_reachable_quorum = !choices.chance(250_000, Site::Knob);
     config
 }
 
 /// Leases are on in half of the seeds, and then no clock may drift more than the engines allow
 /// for (scenario E08): half of it each way, within the longest time that a lease counts on.
 fn draw_lease(engine: &mut Config, process: &mut ProcessKnobs, choices: &mut Choices) {
-    if !choices.chance(500_000, Site::Knob) {
-        return;
-    }
+    let is_on = choices.chance(500_000, Site::Knob);
     let silence = u64::try_from(engine.election_timeout_min.as_nanos()).unwrap_or(u64::MAX);
     let drift = choices.log_between(MILLI, silence / 4, Site::Knob);
+    let share = choices.pick(&[4, 4, 4, 3, 2, 1], Site::Knob);
+    if !is_on {
+        return;
+    }
     engine.clock_drift = Duration::from_nanos(drift);
     let margin = engine.clock_drift + engine.heartbeat_interval;
     let longest = engine.election_timeout_min.saturating_sub(margin);
-    let share = choices.pick(&[4, 4, 4, 3, 2, 1], Site::Knob);
     engine.lease = Some(longest / 4 * share);
     process.skew_ppm = drift.saturating_mul(1_000_000) / silence / 2;
 }
@@ -366,8 +366,9 @@ fn network(choices: &mut Choices) -> NetworkKnobs {
     let delay_min = choices.log_between(50 * MICRO, 5 * MILLI, Site::Knob);
     let mut cut_kinds = CUTS.to_vec();
     cut_kinds.retain(|_| choices.chance(500_000, Site::Knob));
+    let only = choices.pick(&CUTS, Site::Knob);
     if cut_kinds.is_empty() {
-        cut_kinds.push(choices.pick(&CUTS, Site::Knob));
+        cut_kinds.push(only);
     }
     NetworkKnobs {
         delay_min,
@@ -377,7 +378,7 @@ fn network(choices: &mut Choices) -> NetworkKnobs {
         loss_ppm: rate(choices, 100, 200_000),
         duplicate_ppm: rate(choices, 100, 200_000),
         echo_max: choices.log_between(10 * MILLI, 20 * SECOND, Site::Knob),
-        in_order: choices.chance(500_000, Site::Knob),
+        in_order: !choices.chance(500_000, Site::Knob),
         cut_every: interval(choices, 300 * MILLI, 10 * SECOND),
         cut_for: choices.log_between(100 * MILLI, 5 * SECOND, Site::Knob),
         cut_kinds,
@@ -417,18 +418,21 @@ fn process(choices: &mut Choices) -> ProcessKnobs {
 
 /// A rate that is zero in half of the seeds.
 fn rate(choices: &mut Choices, low: u64, high: u64) -> u64 {
-    if choices.chance(500_000, Site::Knob) {
-        choices.log_between(low, high, Site::Knob)
-    } else {
-        0
-    }
+    let is_on = choices.chance(500_000, Site::Knob);
+    let rate = choices.log_between(low, high, Site::Knob);
+    if is_on { rate } else { 0 }
 }
 
 /// A mean interval of a class of faults that is off in half of the seeds.
 fn interval(choices: &mut Choices, low: u64, high: u64) -> Option<u64> {
-    choices
-        .chance(500_000, Site::Knob)
-        .then(|| choices.log_between(low, high, Site::Knob))
+    maybe(choices, 500_000, low, high)
+}
+
+/// Something in `low..=high`, the calmest being `high`, that only `ppm` of a million worlds have.
+fn maybe(choices: &mut Choices, ppm: u64, low: u64, high: u64) -> Option<u64> {
+    let is_on = choices.chance(ppm, Site::Knob);
+    let value = choices.log_between_down(low, high, Site::Knob);
+    is_on.then_some(value)
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 //! alone, on every machine; so a failure is found again by its number.
 //!
 //! ```
-//! let options = quorate_sim::Options { events: 500, trace_lines: 0 };
-//! let outcome = quorate_sim::run(7, options);
+//! use quorate_sim::{Options, Source, WorldName, run};
+//!
+//! let run_seed = || run(WorldName::Engines, &Source::Seed(7), Options::new(500));
+//! let outcome = run_seed();
 //! assert_eq!(outcome.violation, None);
-//! assert_eq!(outcome.digest, quorate_sim::run(7, options).digest);
+//! assert_eq!(outcome.digest, run_seed().digest);
 //! ```
 //!
 //! A world runs in two parts. Under faults, every property of [`Property`] that speaks of safety
@@ -21,8 +23,8 @@
 //!
 //! # To add a fault
 //! Give it a setting in `knobs.rs`, off in half of the seeds, and switch it off in
-//! `Knobs::calm`. Name its draws in `choice.rs`; every random number comes through
-//! [`Choices::choose`]. Let it strike in `world/faults.rs`, `network.rs` or `storage.rs`, and
+//! `Knobs::calm`. Name its draws in `site.rs`; every random number comes through
+//! [`Choices::choose`], and zero is the calmest. Let it strike in `world/faults.rs`, `network.rs` or `storage.rs`, and
 //! count it in `counts.rs`: a fault that never strikes proves nothing.
 //!
 //! # To add a checker
@@ -49,11 +51,16 @@ mod knobs;
 mod roster;
 mod run;
 mod shape;
+mod site;
+mod tape;
 mod trace;
 mod world;
 
 pub use check::{Property, Violation};
-pub use choice::{Choices, Site};
+pub use choice::{Choices, Source};
 pub use counts::Counts;
-pub use run::{Options, Outcome, run};
+pub use run::{Options, Outcome, UnknownWorld, WorldName, run};
+pub use site::Site;
+pub use tape::text::{BadCase, Case};
+pub use tape::{Choice, Tape};
 pub use trace::Trace;

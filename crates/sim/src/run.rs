@@ -1,32 +1,92 @@
-//! One seed from beginning to end: runs its world, catches panics, and says what came of it.
+//! One run from beginning to end: makes the world, catches panics, and says what came of it. The
+//! only place that knows all worlds.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
 
 use crate::check::{Property, Violation};
+use crate::choice::{Choices, Source};
 use crate::counts::Counts;
+use crate::tape::Tape;
 use crate::trace::Trace;
 use crate::world::World;
 
-/// How a seed is run.
+/// The worlds that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorldName {
+    /// Engines, each with a host that is simulated as a whole (`world/`).
+    Engines,
+}
+
+impl WorldName {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Engines];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Engines => "engines",
+        }
+    }
+}
+
+impl fmt::Display for WorldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that no world has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no world {0:?}")]
+pub struct UnknownWorld(String);
+
+impl FromStr for WorldName {
+    type Err = UnknownWorld;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWorld> {
+        let mut all = Self::ALL.iter();
+        let found = all.find(|world| world.name() == text);
+        found.copied().ok_or_else(|| UnknownWorld(text.to_owned()))
+    }
+}
+
+/// How a world is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Happenings under faults, before the cluster has to recover.
     pub events: u64,
     /// How many lines of trace to keep; none at zero, which is by far the fastest.
     pub trace_lines: usize,
+    /// Keep what was drawn.
+    pub records: bool,
+    /// After the happenings under faults the cluster has to recover. Without it the run ends
+    /// there.
+    pub settles: bool,
 }
 
 impl Options {
     /// Happenings under faults, unless told otherwise.
     pub const DEFAULT_EVENTS: u64 = 10_000;
+
+    /// A whole run of so many happenings under faults, of which nothing is kept.
+    #[must_use]
+    pub const fn new(events: u64) -> Self {
+        Self {
+            events,
+            trace_lines: 0,
+            records: false,
+            settles: true,
+        }
+    }
 }
 
-/// What came of a seed.
+/// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// Hash of everything that happened. Equal for equal seeds and options, on every machine.
+    /// Hash of everything that happened. Equal for equal sources and options, on every machine.
     pub digest: u64,
     /// What happened, in numbers.
     pub counts: Counts,
@@ -36,16 +96,45 @@ pub struct Outcome {
     pub violation: Option<Violation>,
     /// The newest lines of the trace.
     pub trace: Option<Trace>,
+    /// What was drawn, if it was to be kept.
+    pub tape: Option<Tape>,
 }
 
-/// Runs one seed.
+/// Runs a world.
 #[must_use]
-pub fn run(seed: u64, options: Options) -> Outcome {
+pub fn run(world: WorldName, source: &Source, options: Options) -> Outcome {
+    let choices = Choices::of(source);
+    let choices = if options.records {
+        choices.recorded()
+    } else {
+        choices
+    };
     let trace = (options.trace_lines > 0).then(|| Trace::new(options.trace_lines));
-    let mut world = World::new(seed, trace);
-    // The world is only read after a panic, and only its numbers and its trace.
-    let verdict = catch_unwind(AssertUnwindSafe(|| world.run(options.events)));
-    let violation = match verdict {
+    match world {
+        WorldName::Engines => run_engines(choices, trace, options),
+    }
+}
+
+fn run_engines(choices: Choices, trace: Option<Trace>, options: Options) -> Outcome {
+    let mut world = World::new(choices, trace);
+    let violation = guard(|| world.run(options.events, options.settles));
+    world.note_time();
+    let mut digest = world.digest;
+    digest.fold(world.choices.digest().value());
+    Outcome {
+        digest: digest.value(),
+        counts: world.counts,
+        settle_nanos: world.settle_time,
+        violation,
+        trace: world.trace,
+        tape: world.choices.take_tape(),
+    }
+}
+
+/// What `run` finds; a panic is a finding too. Whatever it was working on is only good for its
+/// numbers and its trace afterwards.
+fn guard(run: impl FnOnce() -> Result<(), Violation>) -> Option<Violation> {
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(check) => check.err(),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -56,17 +145,6 @@ pub fn run(seed: u64, options: Options) -> Outcome {
                 facts,
             })
         }
-    };
-    world.note_time();
-    let mut digest = world.digest;
-    digest.fold(world.choices.digest().value());
-    Outcome {
-        seed,
-        digest: digest.value(),
-        counts: world.counts,
-        settle_nanos: world.settle_time,
-        violation,
-        trace: world.trace,
     }
 }
 
@@ -74,16 +152,17 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 mod tests {
     use super::*;
 
-    const FEW: Options = Options {
-        events: 3_000,
-        trace_lines: 0,
-    };
+    const FEW: Options = Options::new(3_000);
+
+    fn run_seed(seed: u64, options: Options) -> Outcome {
+        run(WorldName::Engines, &Source::Seed(seed), options)
+    }
 
     #[test]
     fn worlds_keep_every_property_under_sixty_seeds() {
         let mut total = Counts::default();
         for seed in 0..60 {
-            let outcome = run(seed, FEW);
+            let outcome = run_seed(seed, FEW);
             assert_eq!(outcome.violation, None, "seed {seed}");
             total.add(&outcome.counts);
         }
@@ -122,8 +201,8 @@ mod tests {
     #[test]
     fn a_seed_gives_the_same_history_every_time_also_when_traced() {
         for seed in 0..10 {
-            let first = run(seed, FEW);
-            let again = run(
+            let first = run_seed(seed, FEW);
+            let again = run_seed(
                 seed,
                 Options {
                     trace_lines: 5,
@@ -137,8 +216,8 @@ mod tests {
             assert_eq!(first.counts, again.counts);
         }
         assert_ne!(
-            run(1, FEW).digest,
-            run(2, FEW).digest,
+            run_seed(1, FEW).digest,
+            run_seed(2, FEW).digest,
             "the digest sees the history"
         );
     }

@@ -8,8 +8,8 @@ use super::node::{Job, Machine, Proposed};
 use super::storage::Snapshot;
 use super::{Happening, World};
 use crate::check::{Check, LifeId, Property, bounded_memory, broken, snapshot_restore};
-use crate::choice::Site;
 use crate::digest::chain;
+use crate::site::Site;
 
 /// Inputs that may wait at a node before clients go away again: a host that is behind stops
 /// taking requests.
@@ -22,9 +22,7 @@ impl World {
             return Ok(());
         }
         let knobs = &self.knobs.client;
-        let wait = self
-            .choices
-            .between(1, 2 * knobs.propose_every, Site::Propose);
+        let wait = self.choices.wait(knobs.propose_every, Site::Propose);
         let count = self.choices.between(1, knobs.batch_max, Site::Propose);
         let size = self
             .choices
@@ -62,9 +60,7 @@ impl World {
         if self.is_calm {
             return Ok(());
         }
-        let wait = self
-            .choices
-            .between(1, 2 * self.knobs.client.read_every, Site::Read);
+        let wait = self.choices.wait(self.knobs.client.read_every, Site::Read);
         self.agenda.push(self.now + wait, Happening::Read);
         let node = self.pick_node(Site::Read);
         if self.is_behind(node) {
@@ -91,9 +87,9 @@ impl World {
         self.input(node, Event::Read { read })
     }
 
-    /// One of those who lead, in half of the cases and if there is one; else anybody.
+    /// One of those who lead, in three quarters of the cases and if there is one; else anybody.
     pub(super) fn pick_node(&mut self, site: Site) -> NodeId {
-        let is_informed = self.choices.chance(750_000, site);
+        let is_informed = !self.choices.chance(250_000, site);
         let turn = self.choices.choose(self.nodes.count(), site);
         let leads = |node: &NodeId| {
             let life = self.nodes[*node].life.as_deref();
@@ -153,13 +149,19 @@ impl World {
 
     /// The state machine has applied some of what it was given.
     pub(super) fn applied(&mut self, id: LifeId) -> Check {
-        let lump = self.choices.chance(self.knobs.disk.lump_ppm, Site::Apply);
-        let draw = self.choices.choose(1 << 20, Site::Apply);
-        let Some(life) = self.life(id) else {
+        let Some(life) = self.nodes[id.node]
+            .life
+            .as_deref_mut()
+            .filter(|life| life.id == id)
+        else {
             return Ok(());
         };
         life.apply.is_busy = false;
-        let batches = draw % life.apply.waiting.len().max(1) as u64 + 1;
+        let most = life.apply.waiting.len().max(1) as u64;
+        let batches = self.choices.between(1, most, Site::ApplyBatch);
+        let lump = self
+            .choices
+            .chance(self.knobs.disk.lump_ppm, Site::ApplyLump);
         for _ in 0..batches {
             let waiting = self
                 .life(id)

@@ -5,8 +5,8 @@ use quorate_core::NodeId;
 
 use super::{Happening, World};
 use crate::check::{Check, LifeId};
-use crate::choice::Site;
 use crate::knobs::{CutKind, MILLI};
+use crate::site::Site;
 
 impl World {
     /// Starts every class of fault that the seed has.
@@ -38,7 +38,7 @@ impl World {
     /// Schedules the next fault of a class after a while of `every` on average.
     pub(super) fn next_fault(&mut self, every: Option<u64>, fault: Happening, site: Site) {
         let Some(every) = every else { return };
-        let wait = self.choices.between(1, 2 * every, site);
+        let wait = self.choices.wait(every, site);
         self.agenda.push(self.now + wait, fault);
     }
 
@@ -59,11 +59,12 @@ impl World {
             Happening::Crash,
             Site::Crash,
         );
-        // A power cut takes everybody at once.
-        if self.choices.chance(50_000, Site::Crash) {
+        let is_power_cut = self.choices.chance(50_000, Site::Crash);
+        let node = self.any_node(Site::Crash);
+        if is_power_cut {
+            // It takes everybody at once.
             return self.nodes.ids().try_for_each(|node| self.crash(node));
         }
-        let node = self.any_node(Site::Crash);
         self.crash(node)
     }
 
@@ -109,6 +110,7 @@ impl World {
         let knobs = &self.knobs.network;
         let kind = self.choices.pick(&knobs.cut_kinds, Site::Partition);
         let lasts = self.choices.between(1, 2 * knobs.cut_for, Site::Partition);
+        let goes_on = self.choices.chance(900_000, Site::Partition);
         self.network.cut(kind, &mut self.choices);
         self.counts.cuts += 1;
         if self.trace.is_some() {
@@ -118,7 +120,7 @@ impl World {
         }
         match kind {
             // Flapping goes on link by link until some later cut or healing.
-            CutKind::Flap if !self.choices.chance(100_000, Site::Partition) => {
+            CutKind::Flap if goes_on => {
                 self.agenda.push(self.now + lasts / 10 + 1, Happening::Cut);
                 return;
             }

@@ -10,9 +10,9 @@ use super::network::Passage;
 use super::storage::{Wanted, Write};
 use super::{Happening, World};
 use crate::check::{Check, LifeId, Property, bounded_memory, broken, persist_before_send};
-use crate::choice::Site;
 use crate::describe;
 use crate::knobs::{HostMode, MILLI};
+use crate::site::Site;
 
 /// Inputs that may wait at a node before it loses messages; a real host's socket buffers are
 /// bounded too. What its own disk and state machine say is never lost.
@@ -153,7 +153,7 @@ impl World {
                 .choices
                 .chance(self.knobs.process.crash_in_step_ppm, Site::CrashInStep)
         {
-            let place = self.choices.choose(count as u64 + 1, Site::CrashInStep) as usize;
+            let place = self.choices.choose(count as u64 + 1, Site::CrashPlace) as usize;
             if let Some(life) = self.nodes[node].life.as_deref_mut() {
                 life.dies_after = Some(place);
             }
@@ -271,17 +271,16 @@ impl World {
         life.writes
             .start(self.choices.between(1, limit, Site::SyncBatch) as usize);
         self.counts.syncs += 1;
-        let takes = if self.choices.chance(knobs.stall_ppm, Site::Sync) {
+        let mut takes = self
+            .choices
+            .between(knobs.sync_min, knobs.sync_max, Site::Sync);
+        if self.choices.chance(knobs.stall_ppm, Site::Stall) {
             self.counts.stalls += 1;
-            self.choices.between(
-                knobs.sync_max,
-                knobs.stall_max.max(knobs.sync_max),
-                Site::Sync,
-            )
-        } else {
-            self.choices
-                .between(knobs.sync_min, knobs.sync_max, Site::Sync)
-        };
+            let longest = knobs.stall_max.max(knobs.sync_max);
+            takes = self
+                .choices
+                .between(knobs.sync_max, longest, Site::StallFor);
+        }
         self.agenda.push(self.now + takes, Happening::Synced(id));
     }
 
@@ -312,7 +311,7 @@ impl World {
             return self.pump(id.node);
         }
         if self.choices.chance(self.knobs.disk.lump_ppm, Site::Confirm) {
-            let later = self.choices.between(0, 20 * MILLI, Site::Confirm);
+            let later = self.choices.between(0, 20 * MILLI, Site::ConfirmAfter);
             self.agenda.push(self.now + later, Happening::Confirm(id));
             return Ok(());
         }
@@ -393,7 +392,7 @@ impl World {
     pub(super) fn loaded(&mut self, id: LifeId, load: LoadId, wanted: &Wanted) -> Check {
         let has_failed = self
             .choices
-            .chance(self.knobs.disk.load_failure_ppm, Site::Load);
+            .chance(self.knobs.disk.load_failure_ppm, Site::LoadFailure);
         let Some(life) = self.life(id) else {
             return Ok(());
         };

@@ -9,7 +9,9 @@ use super::node::{Birth, Clock, Life};
 use super::storage::Write;
 use super::{Happening, World};
 use crate::check::{Check, LifeId, Property, Violation, suspect};
-use crate::choice::{Choices, Site};
+use crate::choice::Choices;
+use crate::digest::mix;
+use crate::site::Site;
 
 impl World {
     /// Starts a node with what is on its disk, unless it runs already.
@@ -23,8 +25,7 @@ impl World {
         let id = LifeId { node, number };
         let clock = draw_clock(self.knobs.process.skew_ppm, &mut self.choices);
         let started = clock.read(self.now);
-        let incarnation = self.choices.choose(u64::MAX - 1, Site::Incarnation) + 1;
-        let incarnation = Incarnation::new(incarnation);
+        let incarnation = self.draw_incarnation(node);
         let config = self.draw_config(node);
         let pre_vote = config.pre_vote;
         let engine = self.start_engine(id, config, incarnation, started)?;
@@ -45,17 +46,27 @@ impl World {
         self.pump(node)
     }
 
+    /// A name that no other life of this world has. Which of two is greater means nothing.
+    fn draw_incarnation(&mut self, node: NodeId) -> Incarnation {
+        let draw = self.choices.choose(1 << 16, Site::Incarnation);
+        let life = self.nodes[node].starts << 8 | node.get();
+        // Distinct words give distinct names, and only zero gives zero.
+        Incarnation::new(mix(draw << 48 | life))
+    }
+
     /// Settings for the next life of `node`.
     fn draw_config(&mut self, node: NodeId) -> ValidConfig {
         let mut config = self.knobs.engine.clone();
         config.id = node;
-        config.seed = self.choices.choose(u64::MAX, Site::EngineSeed);
+        // Nodes that draw the same are not to campaign at the same moments for ever.
+        let own = mix(self.nodes[node].starts << 8 | node.get());
+        config.seed = own ^ self.choices.choose(1 << 16, Site::EngineSeed);
         if self.knobs.process.mixed_pre_vote {
-            config.pre_vote = self.choices.chance(500_000, Site::Knob);
+            config.pre_vote = !self.choices.chance(500_000, Site::PreVote);
         }
         if self.knobs.operator.mixed_priority {
-            let priorities = [Priority::Low, Priority::Normal, Priority::High];
-            config.priority = self.choices.pick(&priorities, Site::Knob);
+            let priorities = [Priority::Normal, Priority::Low, Priority::High];
+            config.priority = self.choices.pick(&priorities, Site::Priority);
         }
         let Ok(config) = config.validate() else {
             unreachable!("drawn settings are valid")
@@ -95,8 +106,9 @@ impl World {
         };
         self.counts.crashes += 1;
         let pending = life.writes.pending() as u64;
-        let kept = self.choices.between(0, pending, Site::Survivors);
-        self.counts.lost_writes += pending - kept;
+        let lost = self.choices.between(0, pending, Site::Survivors);
+        let kept = pending - lost;
+        self.counts.lost_writes += lost;
         if self.knobs.process.durable_machine {
             self.nodes[node].machine = life.apply.machine;
         }
@@ -109,7 +121,7 @@ impl World {
         self.checks.reads.life_ends(id);
         let down = self
             .choices
-            .between(0, self.knobs.process.down_max, Site::Crash);
+            .between(0, self.knobs.process.down_max, Site::Down);
         self.agenda.push(self.now + down, Happening::Start(node));
         Ok(())
     }
@@ -144,9 +156,11 @@ impl World {
 /// A clock that started at any time and is off by at most `skew_ppm`.
 fn draw_clock(skew_ppm: u64, choices: &mut Choices) -> Clock {
     let offset = choices.choose(1 << 50, Site::Clock);
-    let rate = match skew_ppm {
-        0 => 1_000_000,
-        skew => choices.between(1_000_000 - skew, 1_000_000 + skew, Site::Clock),
+    // Right first, then a little fast or slow.
+    let error = choices.choose(2 * skew_ppm + 1, Site::Clock);
+    let rate = match error % 2 {
+        0 => 1_000_000 - error / 2,
+        _ => 1_000_000 + error.div_ceil(2),
     };
     Clock { offset, rate }
 }

@@ -104,6 +104,8 @@ pub(crate) struct World {
     echoes: Vec<u64>,
     /// Commands proposed so far; the last one's token.
     commands: u64,
+    /// Snapshots captured so far.
+    captured: u64,
     /// Faults are over; no new ones start.
     is_calm: bool,
     /// The calm cluster has a leader: from here on it has to serve everybody.
@@ -113,9 +115,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// The world of `seed`, before anything happened.
-    pub(crate) fn new(seed: u64, trace: Option<Trace>) -> Self {
-        let mut choices = Choices::new(seed);
+    /// The world that `choices` make, before anything happened.
+    pub(crate) fn new(mut choices: Choices, trace: Option<Trace>) -> Self {
         let knobs = Knobs::draw(&mut choices);
         let nodes = knobs.nodes();
         let node = |_| Node {
@@ -140,6 +141,7 @@ impl World {
             digest: Digest::EMPTY,
             echoes: Vec::new(),
             commands: 0,
+            captured: 0,
             is_calm: false,
             is_settled: false,
             knobs,
@@ -147,8 +149,8 @@ impl World {
         }
     }
 
-    /// Lets `events` things happen, then demands that the cluster recovers.
-    pub(crate) fn run(&mut self, events: u64) -> Check {
+    /// Lets `events` things happen, then demands that the cluster recovers, if it is to settle.
+    pub(crate) fn run(&mut self, events: u64, settles: bool) -> Check {
         if let Some(trace) = &mut self.trace {
             trace.knobs(&self.knobs);
         }
@@ -161,7 +163,7 @@ impl World {
         while self.counts.events < events {
             self.happen()?;
         }
-        self.settle()
+        if settles { self.settle() } else { Ok(()) }
     }
 
     /// Counts the time that has passed.

@@ -3,9 +3,10 @@
 
 use quorate_core::NodeId;
 
-use crate::choice::{Choices, Site};
+use crate::choice::Choices;
 use crate::knobs::{CutKind, NetworkKnobs};
 use crate::roster::{Roster, ids};
+use crate::site::Site;
 
 /// The links, each in one direction.
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Network {
         }
         if choices.chance(knobs.duplicate_ppm, Site::Duplicate) {
             // The second copy keeps no order, and may arrive when everything has changed.
-            let echo = choices.log_between(knobs.delay_min, knobs.echo_max, Site::Delay);
+            let echo = choices.log_between(knobs.delay_min, knobs.echo_max, Site::Echo);
             return Passage::Twice(arrival, now + echo);
         }
         Passage::Once(arrival)
@@ -81,13 +82,15 @@ impl Network {
     /// except that flapping changes one link and leaves the rest.
     pub(crate) fn cut(&mut self, kind: CutKind, choices: &mut Choices) {
         let count = self.nodes;
-        let turn = choices.choose(count, Site::Partition);
+        let turn = choices.choose(count, Site::CutAround);
+        // What else there is to say, in every shape one draw.
+        let detail = choices.choose(count.max(2) - 1, Site::CutAround);
         // The place of a node in a circle that starts at a random node.
         let place = |node: NodeId| (node.get() + turn) % count;
         match kind {
             CutKind::IsolateOne => self.cut_where(|a, b| place(a) == 0 || place(b) == 0),
             CutKind::Split => {
-                let size = 1 + choices.choose(count.max(2) - 1, Site::Partition);
+                let size = 1 + detail;
                 self.cut_where(|a, b| (place(a) < size) != (place(b) < size));
             }
             CutKind::Bridge => self.cut_where(|a, b| {
@@ -99,11 +102,11 @@ impl Network {
                 distance > 1 && distance < count - 1
             }),
             CutKind::OneWay => {
-                let is_deaf = choices.chance(500_000, Site::Partition);
+                let is_deaf = detail % 2 == 1;
                 self.cut_where(|a, b| place(if is_deaf { b } else { a }) == 0);
             }
             CutKind::Flap => {
-                let pair = (choices.choose(count, Site::Partition), turn);
+                let pair = ((turn + 1 + detail) % count, turn);
                 if let (Some(a), Some(b)) = (NodeId::new(pair.0 + 1), NodeId::new(pair.1 + 1)) {
                     let link = &mut self.links[a][b];
                     link.is_cut = !link.is_cut;
@@ -130,14 +133,12 @@ impl Network {
 
 /// How long one copy of a message travels.
 fn travel(knobs: &NetworkKnobs, choices: &mut Choices) -> u64 {
-    if choices.chance(knobs.tail_ppm, Site::Delay) {
-        return choices.between(
-            knobs.delay_max,
-            knobs.tail_max.max(knobs.delay_max),
-            Site::Delay,
-        );
+    let ordinary = choices.between(knobs.delay_min, knobs.delay_max, Site::Delay);
+    if choices.chance(knobs.tail_ppm, Site::HeldUp) {
+        let longest = knobs.tail_max.max(knobs.delay_max);
+        return choices.between(knobs.delay_max, longest, Site::HeldUpFor);
     }
-    choices.between(knobs.delay_min, knobs.delay_max, Site::Delay)
+    ordinary
 }
 
 #[cfg(test)]

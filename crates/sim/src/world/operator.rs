@@ -7,7 +7,7 @@ use quorate_core::{Change, EntryId, Event, Floor, LogIndex, NodeId};
 use super::node::Machine;
 use super::{Happening, World};
 use crate::check::Check;
-use crate::choice::Site;
+use crate::site::Site;
 
 /// What an engine keeps back of its disk, as it says in its documentation.
 const RESERVE: u64 = 64 << 10;
@@ -33,13 +33,13 @@ impl World {
         };
         let membership = &life.membership.1;
         let wanted = match (membership.is_voter(node), membership.is_learner(node)) {
-            _ if draw < 5 => Change::Promote { node },
-            (true, _) if draw < 60 && is_safe => Change::Remove { node },
+            _ if draw >= 95 => Change::Promote { node },
+            (true, _) if draw >= 40 && is_safe => Change::Remove { node },
             (true, _) => Change::UpdateAddress { node, address },
-            (false, true) if draw < 40 => Change::Promote { node },
-            (false, true) if draw < 70 => Change::AddVoter { node, address },
+            (false, true) if draw < 35 => Change::Promote { node },
+            (false, true) if draw < 65 => Change::AddVoter { node, address },
             (false, true) => Change::Remove { node },
-            (false, false) if draw < 40 => Change::AddLearner { node, address },
+            (false, false) if draw < 35 => Change::AddLearner { node, address },
             (false, false) => Change::AddVoter { node, address },
         };
         let change = life.clients.last_change.next();
@@ -103,10 +103,10 @@ impl World {
         self.next_fault(every, Happening::Room, Site::Room);
         let node = self.any_node(Site::Room);
         let bytes = match self.choices.choose(4, Site::Room) {
-            0 => self.choices.choose(RESERVE, Site::Room),
-            1 => RESERVE + self.choices.log_between(64, RESERVE, Site::Room),
-            2 => self.choices.log_between(1, 4096, Site::Room),
-            _ => PLENTY,
+            0 => PLENTY,
+            1 => RESERVE + self.choices.log_between_down(64, RESERVE, Site::RoomLeft),
+            2 => self.choices.log_between_down(1, 4096, Site::RoomLeft),
+            _ => self.choices.choose(RESERVE, Site::RoomLeft),
         };
         self.tell_room(node, bytes)
     }
@@ -150,9 +150,9 @@ impl World {
         else {
             return Ok(());
         };
-        let count = self.choices.log_between(1, behind, Site::Damage);
+        let count = self.choices.log_between(1, behind, Site::DamageExtent);
         let first = LogIndex::new(last.index.get() + 1 - count);
-        let is_unknown = self.choices.chance(400_000, Site::Damage);
+        let is_unknown = self.choices.chance(400_000, Site::DamageExtent);
         let floor = if is_unknown {
             Floor::AnyIndexOf(disk.hard().term)
         } else {

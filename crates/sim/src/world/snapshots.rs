@@ -10,7 +10,8 @@ use super::{Happening, World};
 use crate::check::{
     Check, LifeId, Property, broken, pointer_order, retention, snapshot_label, snapshot_restore,
 };
-use crate::choice::Site;
+use crate::digest::mix;
+use crate::site::Site;
 
 impl World {
     /// A snapshot is due: the machine is captured as it is now, and written behind its back.
@@ -24,6 +25,7 @@ impl World {
                 format_args!("{id} wants a snapshot while one is taken"),
             );
         }
+        self.captured += 1;
         let machine = life.apply.machine;
         let (membership_index, membership) = life.engine.membership_at(machine.applied);
         let disk = &self.stables[id.node];
@@ -33,7 +35,8 @@ impl World {
             membership: membership.clone(),
             membership_index,
             length: mark.bytes,
-            checksum: self.choices.choose(u64::MAX, Site::Take),
+            // Two of the same entry differ.
+            checksum: mix(self.captured),
         };
         let in_force = disk.shape().membership_at(machine.applied);
         let in_force = in_force.unwrap_or((quorate_core::LogIndex::NONE, &self.founders));
@@ -44,7 +47,7 @@ impl World {
             state: machine.state,
         };
         let knobs = &self.knobs.snapshot;
-        let has_failed = self.choices.chance(knobs.failure_ppm, Site::Take);
+        let has_failed = self.choices.chance(knobs.failure_ppm, Site::TakeFailure);
         let takes = self.choices.between(0, knobs.take_max, Site::Take);
         let snapshot = (!has_failed).then(|| Box::new(snapshot));
         self.agenda
@@ -73,7 +76,7 @@ impl World {
     pub(super) fn receive(&mut self, id: LifeId, from: NodeId, meta: SnapshotMeta) -> Check {
         let of = self
             .choices
-            .between(1, self.knobs.snapshot.parts_max, Site::Fetch);
+            .between(1, self.knobs.snapshot.parts_max, Site::Parts);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
@@ -106,7 +109,7 @@ impl World {
     pub(super) fn fetch(&mut self, id: LifeId, number: u64) -> Check {
         let is_lost = self
             .choices
-            .chance(self.knobs.snapshot.loss_ppm, Site::Fetch);
+            .chance(self.knobs.snapshot.loss_ppm, Site::FetchLoss);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
@@ -201,7 +204,7 @@ impl World {
         if self.choices.chance(500_000, Site::Purge) {
             let at = self
                 .choices
-                .between(before, through.index.get().max(before), Site::Purge);
+                .between(before, through.index.get().max(before), Site::PurgeEnd);
             let index = quorate_core::LogIndex::new(at);
             let mark = disk.shape().mark(index).unwrap_or_default();
             end = EntryId::new(index, mark.term);

@@ -12,9 +12,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use quorate_sim::{Counts, Options, Outcome, run};
+use quorate_sim::{Counts, Options, Outcome, Source, WorldName, run};
 
-use crate::replay;
+use crate::replay::{self, Run};
 
 /// What the seeds of a campaign add up to.
 #[derive(Default)]
@@ -29,33 +29,32 @@ struct Total {
 }
 
 impl Total {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, seed: u64, outcome: &Outcome) {
         self.seeds += 1;
         self.counts.add(&outcome.counts);
         self.digest = self
             .digest
-            .wrapping_add(outcome.digest ^ outcome.seed.rotate_left(32));
-        self.slowest = self.slowest.max((outcome.settle_nanos, outcome.seed));
+            .wrapping_add(outcome.digest ^ seed.rotate_left(32));
+        self.slowest = self.slowest.max((outcome.settle_nanos, seed));
         if outcome.violation.is_some() {
             // The lowest of those that failed, whatever thread was faster.
-            self.failed = Some(
-                self.failed
-                    .map_or(outcome.seed, |seed| seed.min(outcome.seed)),
-            );
+            self.failed = Some(self.failed.map_or(seed, |failed| failed.min(seed)));
         }
     }
 }
 
 /// Runs all `seeds` and prints the sum, or the first failure in full.
-pub(crate) fn explore(seeds: Range<u64>, events: u64, threads: usize) -> ExitCode {
+pub(crate) fn explore(
+    world: WorldName,
+    seeds: Range<u64>,
+    events: u64,
+    threads: usize,
+) -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(seeds.start);
     let has_failed = AtomicBool::new(false);
     let total = Mutex::new(Total::default());
-    let options = Options {
-        events,
-        trace_lines: 0,
-    };
+    let options = Options::new(events);
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             scope.spawn(|| {
@@ -64,10 +63,10 @@ pub(crate) fn explore(seeds: Range<u64>, events: u64, threads: usize) -> ExitCod
                     if seed >= seeds.end {
                         break;
                     }
-                    let outcome = run(seed, options);
+                    let outcome = run(world, &Source::Seed(seed), options);
                     has_failed.fetch_or(outcome.violation.is_some(), Ordering::Relaxed);
                     if let Ok(mut total) = total.lock() {
-                        total.add(&outcome);
+                        total.add(seed, &outcome);
                     }
                 }
             });
@@ -77,7 +76,15 @@ pub(crate) fn explore(seeds: Range<u64>, events: u64, threads: usize) -> ExitCod
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(seed) = total.failed {
-        return replay::replay(seed, events, None, false);
+        return replay::replay(
+            &Run {
+                world,
+                source: Source::Seed(seed),
+                events,
+            },
+            None,
+            false,
+        );
     }
     print_total(&total, began.elapsed().as_secs_f64());
     ExitCode::SUCCESS

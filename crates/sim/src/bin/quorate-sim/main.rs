@@ -1,10 +1,13 @@
 //! The command line of the simulator: explores many seeds, or replays one. What a seed does is
 //! in the library.
 
+use std::ops::Range;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use quorate_sim::Options;
+use clap::{Args, Parser, Subcommand};
+use quorate_sim::{Case, Options, Source, WorldName};
+
+use replay::Run;
 
 mod explore;
 mod replay;
@@ -12,7 +15,7 @@ mod replay;
 /// Runs worlds of Raft engines under faults, one per seed, and checks every one of them.
 #[derive(Parser)]
 #[command(name = "quorate-sim")]
-struct Args {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -21,9 +24,12 @@ struct Args {
 enum Command {
     /// Run many seeds and add up what happened. Stops at the first that fails.
     Explore {
+        /// The world.
+        #[arg(long, default_value_t = WorldName::Engines)]
+        world: WorldName,
         /// Seeds, as FROM..TO without TO.
         #[arg(long, value_parser = parse_range, default_value = "0..2000")]
-        seeds: std::ops::Range<u64>,
+        seeds: Range<u64>,
         /// Happenings under faults in each seed.
         #[arg(long, default_value_t = Options::DEFAULT_EVENTS)]
         events: u64,
@@ -31,14 +37,10 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         threads: usize,
     },
-    /// Run one seed again.
+    /// Run one seed, or one tape, again.
     Replay {
-        /// The seed.
-        #[arg(long)]
-        seed: u64,
-        /// Happenings under faults: as many as when the seed was explored.
-        #[arg(long, default_value_t = Options::DEFAULT_EVENTS)]
-        events: u64,
+        #[command(flatten)]
+        which: Which,
         /// Print the trace only up to this event.
         #[arg(long)]
         stop_at: Option<u64>,
@@ -48,24 +50,55 @@ enum Command {
     },
 }
 
+/// Which run is meant.
+#[derive(Args)]
+struct Which {
+    /// The world.
+    #[arg(long, default_value_t = WorldName::Engines)]
+    world: WorldName,
+    /// The seed.
+    #[arg(long, required_unless_present = "tape")]
+    seed: Option<u64>,
+    /// Happenings under faults: as many as when the seed was explored.
+    #[arg(long, default_value_t = Options::DEFAULT_EVENTS)]
+    events: u64,
+    /// A tape in place of world, seed and events.
+    #[arg(long, conflicts_with_all = ["world", "seed", "events"])]
+    tape: Option<Case>,
+}
+
+impl From<Which> for Run {
+    fn from(which: Which) -> Self {
+        match which.tape {
+            Some(case) => case.into(),
+            None => Self {
+                world: which.world,
+                // Without a tape there is a seed.
+                source: Source::Seed(which.seed.unwrap_or_default()),
+                events: which.events,
+            },
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    match Args::parse().command {
+    match Cli::parse().command {
         Command::Explore {
+            world,
             seeds,
             events,
             threads,
-        } => explore::explore(seeds, events, threads),
+        } => explore::explore(world, seeds, events, threads),
         Command::Replay {
-            seed,
-            events,
+            which,
             stop_at,
             trace,
-        } => replay::replay(seed, events, stop_at, trace),
+        } => replay::replay(&which.into(), stop_at, trace),
     }
 }
 
 /// Parses `FROM..TO`.
-fn parse_range(text: &str) -> Result<std::ops::Range<u64>, String> {
+fn parse_range(text: &str) -> Result<Range<u64>, String> {
     let (from, to) = text.split_once("..").ok_or("expected FROM..TO")?;
     let number = |text: &str| {
         text.parse::<u64>()

@@ -1,26 +1,74 @@
-//! One seed again, with its trace.
+//! One run again, with its trace.
 
+use std::fmt;
 use std::process::ExitCode;
 
-use quorate_sim::{Options, run};
+use quorate_sim::{Case, Options, Outcome, Source, WorldName, run};
 
 /// Lines of trace that are printed before a violation, unless all are wanted.
 const TAIL_LINES: usize = 60;
 
-/// Runs `seed` once more and prints what came of it.
-pub(crate) fn replay(seed: u64, events: u64, stop_at: Option<u64>, all: bool) -> ExitCode {
+/// A run that can be repeated.
+pub(crate) struct Run {
+    pub(crate) world: WorldName,
+    pub(crate) source: Source,
+    /// Happenings under faults.
+    pub(crate) events: u64,
+}
+
+impl Run {
+    /// Runs it.
+    pub(crate) fn outcome(&self, trace_lines: usize) -> Outcome {
+        let options = Options {
+            trace_lines,
+            ..Options::new(self.events)
+        };
+        run(self.world, &self.source, options)
+    }
+}
+
+impl From<Case> for Run {
+    fn from(case: Case) -> Self {
+        Self {
+            world: case.world,
+            source: Source::Tape(case.tape),
+            events: case.events,
+        }
+    }
+}
+
+impl fmt::Display for Run {
+    /// As arguments of `replay` and `shrink`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            world,
+            source,
+            events,
+        } = self;
+        match source {
+            Source::Seed(seed) => {
+                write!(f, "--world {world} --seed {seed} --events {events}")
+            }
+            Source::Tape(tape) => {
+                let case = Case {
+                    world: *world,
+                    events: *events,
+                    tape: tape.clone(),
+                };
+                write!(f, "--tape {case}")
+            }
+        }
+    }
+}
+
+/// Repeats a run and prints what came of it.
+pub(crate) fn replay(again: &Run, stop_at: Option<u64>, all: bool) -> ExitCode {
     let trace_lines = if all || stop_at.is_some() {
         usize::MAX
     } else {
         TAIL_LINES
     };
-    let outcome = run(
-        seed,
-        Options {
-            events,
-            trace_lines,
-        },
-    );
+    let outcome = again.outcome(trace_lines);
     if let Some(trace) = &outcome.trace {
         let skip = if all { 0 } else { lines_before(trace, stop_at) };
         let wanted = trace
@@ -29,7 +77,14 @@ pub(crate) fn replay(seed: u64, events: u64, stop_at: Option<u64>, all: bool) ->
             .skip(skip);
         wanted.for_each(|line| println!("{line}"));
     }
-    println!("seed {seed}: hash {:016x}", outcome.digest);
+    match &again.source {
+        Source::Seed(seed) => print!("seed {seed}: "),
+        Source::Tape(tape) => print!("{} choices: ", tape.choices().len()),
+    }
+    println!(
+        "hash {:016x} after {} events",
+        outcome.digest, outcome.counts.events
+    );
     let Some(violation) = outcome.violation else {
         println!(
             "all properties held; {} ms to recover",
@@ -39,8 +94,7 @@ pub(crate) fn replay(seed: u64, events: u64, stop_at: Option<u64>, all: bool) ->
     };
     println!("{violation}");
     println!(
-        "replay: cargo run --release -p quorate-sim -- replay --seed {seed} --events {events} \
-         --stop-at {}",
+        "replay: cargo run --release -p quorate-sim -- replay {again} --stop-at {}",
         outcome.counts.events
     );
     ExitCode::FAILURE
