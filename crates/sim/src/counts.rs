@@ -122,6 +122,26 @@ counts! {
     refused_for_room: "requests refused for room",
     /// Entries not taken by followers whose disks were full.
     full_disks: "appends not taken for room",
+    /// Bits that were wrong on arrival.
+    corrupted: "writes corrupted on their way",
+    /// Connections that broke.
+    resets: "connections broken",
+    /// Connections given up because nothing was heard.
+    silences: "connections given up in silence",
+    /// Connections accepted beside an older one from the same node.
+    reconnects: "connections that replaced one",
+    /// Times at which every machine lost its power.
+    blackouts: "losses of all power",
+    /// Nodes told to stop.
+    shutdowns: "orderly restarts",
+    /// Nodes that came back with an empty directory.
+    wipes: "empty directories",
+    /// Operations that their clients gave up.
+    given_up: "operations given up",
+    /// Records of clients that were checked without the log's word.
+    black_box: "histories checked as black boxes",
+    /// Of these, those that took too many steps.
+    black_box_given_up: "of these, not decided",
     /// Messages sent.
     sent: "messages sent",
     /// Messages that never arrived.

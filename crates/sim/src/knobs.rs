@@ -248,33 +248,10 @@ impl Knobs {
     #[must_use]
     pub(crate) fn calm(&self) -> Self {
         let mut calm = self.clone();
-        calm.network = NetworkKnobs {
-            delay_min: 200 * MICRO,
-            delay_max: MILLI,
-            tail_ppm: 0,
-            loss_ppm: 0,
-            duplicate_ppm: 0,
-            cut_every: None,
-            ..calm.network
-        };
-        calm.disk = DiskKnobs {
-            sync_min: 100 * MICRO,
-            sync_max: 400 * MICRO,
-            stall_ppm: 0,
-            failure_ppm: 0,
-            lump_ppm: 0,
-            load_max: 200 * MICRO,
-            load_failure_ppm: 0,
-            ..calm.disk
-        };
-        calm.process = ProcessKnobs {
-            crash_every: None,
-            crash_in_step_ppm: 0,
-            pause_every: None,
-            jitter_max: 0,
-            apply_max: 50 * MICRO,
-            ..calm.process
-        };
+        calm.network = self.network.calm();
+        calm.disk = self.disk.calm();
+        calm.process = self.process.calm();
+        calm.operator = self.operator.calm();
         calm.snapshot = SnapshotKnobs {
             take_max: MILLI,
             failure_ppm: 0,
@@ -282,19 +259,12 @@ impl Knobs {
             loss_ppm: 0,
             ..calm.snapshot
         };
-        calm.operator = OperatorKnobs {
-            change_every: None,
-            transfer_every: None,
-            room_every: None,
-            damage_every: None,
-            ..calm.operator
-        };
         calm
     }
 }
 
 /// Settings of the engines. Limits are small, so that each of them is reached.
-fn engine(choices: &mut Choices) -> Config {
+pub(crate) fn engine(choices: &mut Choices) -> Config {
     let Some(nobody) = NodeId::new(1) else {
         unreachable!("one is not zero")
     };
@@ -324,7 +294,7 @@ fn engine(choices: &mut Choices) -> Config {
 
 /// Leases are on in half of the seeds, and then no clock may drift more than the engines allow
 /// for (scenario E08): half of it each way, within the longest time that a lease counts on.
-fn draw_lease(engine: &mut Config, process: &mut ProcessKnobs, choices: &mut Choices) {
+pub(crate) fn draw_lease(engine: &mut Config, process: &mut ProcessKnobs, choices: &mut Choices) {
     let is_on = choices.chance(500_000, Site::Knob);
     let silence = u64::try_from(engine.election_timeout_min.as_nanos()).unwrap_or(u64::MAX);
     let drift = choices.log_between(MILLI, silence / 4, Site::Knob);
@@ -351,7 +321,7 @@ fn snapshot(choices: &mut Choices) -> SnapshotKnobs {
 }
 
 /// What operators do.
-fn operator(choices: &mut Choices) -> OperatorKnobs {
+pub(crate) fn operator(choices: &mut Choices) -> OperatorKnobs {
     OperatorKnobs {
         change_every: interval(choices, 100 * MILLI, 3 * SECOND),
         transfer_every: interval(choices, 200 * MILLI, 5 * SECOND),
@@ -362,7 +332,7 @@ fn operator(choices: &mut Choices) -> OperatorKnobs {
 }
 
 /// Settings of the network.
-fn network(choices: &mut Choices) -> NetworkKnobs {
+pub(crate) fn network(choices: &mut Choices) -> NetworkKnobs {
     let delay_min = choices.log_between(50 * MICRO, 5 * MILLI, Site::Knob);
     let mut cut_kinds = CUTS.to_vec();
     cut_kinds.retain(|_| choices.chance(500_000, Site::Knob));
@@ -386,7 +356,7 @@ fn network(choices: &mut Choices) -> NetworkKnobs {
 }
 
 /// Settings of the disks.
-fn disk(choices: &mut Choices) -> DiskKnobs {
+pub(crate) fn disk(choices: &mut Choices) -> DiskKnobs {
     let sync_min = choices.log_between(20 * MICRO, 10 * MILLI, Site::Knob);
     DiskKnobs {
         sync_min,
@@ -401,7 +371,7 @@ fn disk(choices: &mut Choices) -> DiskKnobs {
 }
 
 /// Settings of processes and clocks.
-fn process(choices: &mut Choices) -> ProcessKnobs {
+pub(crate) fn process(choices: &mut Choices) -> ProcessKnobs {
     ProcessKnobs {
         crash_every: interval(choices, 200 * MILLI, 10 * SECOND),
         crash_in_step_ppm: rate(choices, 10, 5_000),
@@ -417,14 +387,14 @@ fn process(choices: &mut Choices) -> ProcessKnobs {
 }
 
 /// A rate that is zero in half of the seeds.
-fn rate(choices: &mut Choices, low: u64, high: u64) -> u64 {
+pub(crate) fn rate(choices: &mut Choices, low: u64, high: u64) -> u64 {
     let is_on = choices.chance(500_000, Site::Knob);
     let rate = choices.log_between(low, high, Site::Knob);
     if is_on { rate } else { 0 }
 }
 
 /// A mean interval of a class of faults that is off in half of the seeds.
-fn interval(choices: &mut Choices, low: u64, high: u64) -> Option<u64> {
+pub(crate) fn interval(choices: &mut Choices, low: u64, high: u64) -> Option<u64> {
     maybe(choices, 500_000, low, high)
 }
 

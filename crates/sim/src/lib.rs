@@ -24,8 +24,8 @@
 //! # To add a fault
 //! Give it a setting in `knobs.rs`, off in half of the seeds, and switch it off in
 //! `Knobs::calm`. Name its draws in `site.rs`; every random number comes through
-//! [`Choices::choose`], and zero is the calmest. Let it strike in `world/faults.rs`, `network.rs` or `storage.rs`, and
-//! count it in `counts.rs`: a fault that never strikes proves nothing.
+//! [`Choices::choose`], and zero is the calmest. Let it strike in `world/faults.rs`, `network.rs`
+//! or `storage.rs`, and count it in `counts.rs`: a fault that never strikes proves nothing.
 //!
 //! # To add a checker
 //! One file under `check/`, one variant of [`Property`], and a test that shows it firing on a
@@ -41,6 +41,7 @@
 //! That a disk can tell damage from a torn write is taken for granted, and so is that the bytes of
 //! a snapshot arrive as they were sent.
 
+mod calm;
 mod check;
 mod choice;
 mod counts;
@@ -52,6 +53,7 @@ mod roster;
 mod run;
 mod shape;
 mod site;
+mod system;
 mod tape;
 mod trace;
 mod world;

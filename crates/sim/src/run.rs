@@ -8,6 +8,7 @@ use std::str::FromStr;
 use crate::check::{Property, Violation};
 use crate::choice::{Choices, Source};
 use crate::counts::Counts;
+use crate::system::System;
 use crate::tape::Tape;
 use crate::trace::Trace;
 use crate::world::World;
@@ -17,17 +18,20 @@ use crate::world::World;
 pub enum WorldName {
     /// Engines, each with a host that is simulated as a whole (`world/`).
     Engines,
+    /// Whole systems: drivers, logs and wire as they are (`system/`).
+    Systems,
 }
 
 impl WorldName {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Engines];
+    pub const ALL: &[Self] = &[Self::Engines, Self::Systems];
 
     /// Its name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Engines => "engines",
+            Self::Systems => "systems",
         }
     }
 }
@@ -112,11 +116,28 @@ pub fn run(world: WorldName, source: &Source, options: Options) -> Outcome {
     let trace = (options.trace_lines > 0).then(|| Trace::new(options.trace_lines));
     match world {
         WorldName::Engines => run_engines(choices, trace, options),
+        WorldName::Systems => run_systems(choices, trace, options),
     }
 }
 
 fn run_engines(choices: Choices, trace: Option<Trace>, options: Options) -> Outcome {
     let mut world = World::new(choices, trace);
+    let violation = guard(|| world.run(options.events, options.settles));
+    world.note_time();
+    let mut digest = world.digest;
+    digest.fold(world.choices.digest().value());
+    Outcome {
+        digest: digest.value(),
+        counts: world.counts,
+        settle_nanos: world.settle_time,
+        violation,
+        trace: world.trace,
+        tape: world.choices.take_tape(),
+    }
+}
+
+fn run_systems(choices: Choices, trace: Option<Trace>, options: Options) -> Outcome {
+    let mut world = System::new(choices, trace);
     let violation = guard(|| world.run(options.events, options.settles));
     world.note_time();
     let mut digest = world.digest;

@@ -128,6 +128,30 @@ sites! {
     Damage,
     /// How much of it is.
     DamageExtent,
+    /// Whether one bit of what is written to a stream is wrong, and which.
+    Corrupt,
+    /// Whether what is written to a stream arrives in pieces, and where it is cut.
+    Split,
+    /// When and where connections break.
+    Reset,
+    /// Where a crash cuts a storage job short.
+    CrashInJob,
+    /// How a process ends.
+    End,
+    /// How long a turn of a driver takes.
+    Turn,
+    /// When and where a node is told to stop.
+    Shutdown,
+    /// When a client asks next.
+    Think,
+    /// Whom a client asks.
+    Whom,
+    /// What a client asks for.
+    Ask,
+    /// How large its command is.
+    Size,
+    /// Which disk is damaged, and for how long it is gone.
+    Wipe,
 }
 
 #[cfg(test)]

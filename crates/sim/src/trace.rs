@@ -6,9 +6,7 @@ use std::fmt::Write;
 
 use quorate_core::RoleName;
 
-use crate::knobs::Knobs;
-use crate::roster::Roster;
-use crate::world::Node;
+use crate::world::node::Glimpse;
 
 /// The newest lines of a history.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ impl Trace {
     }
 
     /// The settings of the world.
-    pub(crate) fn knobs(&mut self, knobs: &Knobs) {
+    pub(crate) fn knobs(&mut self, knobs: &impl std::fmt::Debug) {
         self.push(format!("{knobs:#?}"));
         self.push(
             "time in ms, event | role and term, last / commit / applied of each node | what"
@@ -49,15 +47,20 @@ impl Trace {
     }
 
     /// One fact at `now` nanoseconds.
-    pub(crate) fn line(&mut self, now: u64, event: u64, what: &str, nodes: &Roster<Node>) {
+    pub(crate) fn line(
+        &mut self,
+        now: u64,
+        event: u64,
+        what: &str,
+        nodes: impl Iterator<Item = Option<Glimpse>>,
+    ) {
         let mut line = format!(
             "{:>9}.{:03} {event:>7} |",
             now / 1_000_000,
             now / 1000 % 1000
         );
-        for node in nodes.iter() {
-            let column = node.life.as_deref().map_or_else(String::new, |life| {
-                let seen = &life.glimpse;
+        for seen in nodes {
+            let column = seen.map_or_else(String::new, |seen| {
                 let role = match seen.role {
                     RoleName::Follower => 'F',
                     RoleName::PreCandidate => 'P',

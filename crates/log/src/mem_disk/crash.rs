@@ -3,7 +3,7 @@
 use super::state::{Inode, NameChange, State, overlay};
 
 /// The unit in which an interrupted write is old or new.
-const SECTOR: u64 = 512;
+pub(super) const SECTOR: u64 = 512;
 
 /// How a process ends.
 pub enum Crash<'a> {

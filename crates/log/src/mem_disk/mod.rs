@@ -135,6 +135,18 @@ impl MemDisk {
         self.state().limit(bytes);
     }
 
+    /// The names that a process sees, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.state().names()
+    }
+
+    /// Bytes in all files that a process sees.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used_bytes()
+    }
+
     /// What a process sees in the file.
     #[must_use]
     pub fn content(&self, name: &str) -> Option<Vec<u8>> {

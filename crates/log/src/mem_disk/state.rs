@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 
+use super::crash::SECTOR;
+
 /// What the process sees after a sync failed. Either way nothing became durable, and the next
 /// sync succeeds without making it so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +156,17 @@ impl State {
 
     pub(super) const fn limit(&mut self, bytes: u64) {
         self.limit = bytes;
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        self.seen.keys().cloned().collect()
+    }
+
+    /// Bytes in all files, as [`State::limit`] counts them.
+    pub(super) fn used_bytes(&self) -> u64 {
+        let inode = |number| self.inodes.get(number);
+        let files = self.seen.values().filter_map(inode);
+        files.map(|inode| inode.seen.len() as u64).sum()
     }
 
     pub(super) fn content(&self, name: &str) -> Option<Vec<u8>> {
@@ -311,14 +324,12 @@ impl State {
         })?;
         let failure = countdown(&mut self.failing_write);
         if failure.is_some() {
-            data.truncate(data.len() / 2);
+            // A sector is written or it is not.
+            let end = offset + data.len() as u64 / 2;
+            let kept = (end - end % SECTOR).saturating_sub(offset);
+            data.truncate(usize::try_from(kept).unwrap_or(usize::MAX));
         }
-        let used: u64 = self
-            .seen
-            .values()
-            .filter_map(|inode| self.inodes.get(inode))
-            .map(|inode| inode.seen.len() as u64)
-            .sum();
+        let used = self.used_bytes();
         let file = self.inodes.get_mut(&inode).ok_or(ErrorKind::NotFound)?;
         let end = offset + data.len() as u64;
         let growth = end.saturating_sub(file.seen.len() as u64);

@@ -4,7 +4,7 @@
 use quorate_core::{LogIndex, NodeId, Term};
 
 use super::{Check, Property, broken};
-use crate::shape::Shape;
+use crate::shape::{Mark, Shape};
 
 /// What a leader says of one peer.
 #[derive(Clone, Copy, Debug)]
@@ -14,12 +14,12 @@ pub(crate) struct Belief {
     pub(crate) next: LogIndex,
 }
 
-/// `leader` of `term`, with `log`, holds `belief` of a peer whose saved term is `saved` and whose
-/// durable log is `disk`.
+/// `leader` of `term`, whose log ends at `last` and has the mark `own` at the matched index, if
+/// that is known, holds `belief` of a peer whose saved term is `saved` and whose durable log is
+/// `disk`.
 pub(crate) fn believes(
-    leader: NodeId,
-    term: Term,
-    log: &Shape,
+    (leader, term): (NodeId, Term),
+    (last, own): (LogIndex, Option<Mark>),
     belief: Belief,
     saved: Term,
     disk: &Shape,
@@ -29,19 +29,18 @@ pub(crate) fn believes(
         matched,
         next,
     } = belief;
-    if matched >= next || next > log.last().next() {
+    if matched >= next || next > last.next() {
         return broken(
             Property::MatchTruth,
             format_args!(
-                "{leader}, whose log ends at {}, would send {peer} {next} next and believes it \
-                 holds {matched}",
-                log.last()
+                "{leader}, whose log ends at {last}, would send {peer} {next} next and believes it \
+                 holds {matched}"
             ),
         );
     }
     let holds = disk
         .mark(matched)
-        .is_some_and(|mark| log.mark(matched) == Some(mark));
+        .is_some_and(|mark| own.is_none_or(|own| own == mark));
     if holds || saved > term {
         return Ok(());
     }
@@ -68,7 +67,8 @@ mod tests {
                 matched: i(matched),
                 next: i(next),
             };
-            super::believes(n(1), t(2), &log, belief, t(saved), disk)
+            let own = (log.last(), log.mark(i(matched)));
+            super::believes((n(1), t(2)), own, belief, t(saved), disk)
         };
         assert!(believes(2, 3, 2, &log).is_ok() && believes(0, 1, 2, &Shape::default()).is_ok());
         must_fire(Property::MatchTruth, believes(2, 3, 2, &Shape::of(&[1])));

@@ -140,6 +140,14 @@ pub enum Property {
     SnapshotRestore,
     /// The engine's own numbers agree with what it asked its host to do.
     StatusTruth,
+    /// What arrives on a connection is what was written to it, in order.
+    WireTruth,
+    /// A start finds everything that was acknowledged, or refuses (scenario G01).
+    NoSilentLoss,
+    /// What a crash alone leaves on a disk can be opened (scenario G01).
+    TornIsCut,
+    /// Whoever came back with an empty directory takes no part (scenario A20).
+    WipedSilent,
     /// No engine reports a violation.
     NoFatal,
     /// No panic.

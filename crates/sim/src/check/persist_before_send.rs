@@ -1,16 +1,17 @@
 //! PersistBeforeSend: whatever a message promises is on stable storage when it leaves: its term,
 //! a vote, a campaign, a matched index (scenarios A01, A02, B15).
 
-use quorate_core::{AppendOutcome, Body, LogIndex, Message, NodeId, SnapshotOutcome, Term};
+use quorate_core::{
+    AppendOutcome, Body, HardState, LogIndex, Message, NodeId, SnapshotOutcome, Term,
+};
 
 use super::{Check, Property, broken};
-use crate::world::storage::Stable;
+use crate::shape::Shape;
 
-/// `message` leaves its sender, whose stable storage is `disk`.
-pub(crate) fn leaves(message: &Message, disk: &Stable) -> Check {
-    let saved = disk.hard();
+/// `message` leaves its sender, on whose stable storage are `saved` and `log`.
+pub(crate) fn leaves(message: &Message, saved: &HardState, log: &Shape) -> Check {
     if message.term > saved.term {
-        return unsaved(message, disk);
+        return unsaved(message, saved, log);
     }
     // A vote that was saved and then left behind by a newer term is still a saved vote.
     let vote_is_saved = |term: Term, to: NodeId| {
@@ -29,14 +30,14 @@ pub(crate) fn leaves(message: &Message, disk: &Stable) -> Check {
         } => {
             // A leader of a later term may have replaced the entry since: then the answer is
             // only good for a leader that nobody follows any more.
-            saved.term > *asked || *index <= disk.shape().last() || *index == LogIndex::NONE
+            saved.term > *asked || *index <= log.last() || *index == LogIndex::NONE
         }
         Body::SnapshotReply {
             asked,
             last,
             outcome: SnapshotOutcome::Installed,
             ..
-        } => saved.term > *asked || disk.shape().contains(*last),
+        } => saved.term > *asked || log.contains(*last),
         Body::SnapshotReply { .. }
         | Body::SnapshotOffer { .. }
         | Body::TimeoutNow
@@ -52,11 +53,15 @@ pub(crate) fn leaves(message: &Message, disk: &Stable) -> Check {
         | Body::ReadIndex { .. }
         | Body::ReadIndexReply { .. } => true,
     };
-    if kept { Ok(()) } else { unsaved(message, disk) }
+    if kept {
+        Ok(())
+    } else {
+        unsaved(message, saved, log)
+    }
 }
 
 /// The message reveals what a crash could still undo.
-fn unsaved(message: &Message, disk: &Stable) -> Check {
+fn unsaved(message: &Message, saved: &HardState, log: &Shape) -> Check {
     broken(
         Property::PersistBeforeSend,
         format_args!(
@@ -64,8 +69,8 @@ fn unsaved(message: &Message, disk: &Stable) -> Check {
             message.from,
             message.body,
             message.term,
-            disk.hard(),
-            disk.shape().last_id()
+            saved,
+            log.last_id()
         ),
     )
 }
@@ -74,8 +79,7 @@ fn unsaved(message: &Message, disk: &Stable) -> Check {
 mod tests {
     use super::*;
     use crate::check::testing::{i, must_fire, n, t};
-    use crate::world::storage::Write;
-    use quorate_core::{EntryId, HardState, Incarnation, Round};
+    use quorate_core::{EntryId, Incarnation, Round};
 
     fn message(term: u64, body: Body) -> Message {
         Message {
@@ -88,14 +92,17 @@ mod tests {
         }
     }
 
-    fn disk(term: u64, vote: Option<u64>) -> Stable {
-        let mut disk = Stable::default();
-        disk.perform(&Write::Hard(HardState {
+    /// A disk with an empty log.
+    fn disk(term: u64, vote: Option<u64>) -> HardState {
+        HardState {
             term: t(term),
             vote: vote.map(n),
             floor: None,
-        }));
-        disk
+        }
+    }
+
+    fn leaves(message: &Message, saved: &HardState) -> Check {
+        super::leaves(message, saved, &Shape::default())
     }
 
     #[test]

@@ -351,7 +351,8 @@ impl World {
     /// A message leaves its node.
     fn leave(&mut self, message: Message) -> Check {
         let (from, to) = (message.from, message.to);
-        persist_before_send::leaves(&message, &self.stables[from])?;
+        let disk = &self.stables[from];
+        persist_before_send::leaves(&message, disk.hard(), disk.shape())?;
         self.observe_leaving(&message)?;
         self.counts.sent += 1;
         let link = (from, to);

@@ -154,7 +154,7 @@ impl World {
 }
 
 /// A clock that started at any time and is off by at most `skew_ppm`.
-fn draw_clock(skew_ppm: u64, choices: &mut Choices) -> Clock {
+pub(crate) fn draw_clock(skew_ppm: u64, choices: &mut Choices) -> Clock {
     let offset = choices.choose(1 << 50, Site::Clock);
     // Right first, then a little fast or slow.
     let error = choices.choose(2 * skew_ppm + 1, Site::Clock);

@@ -25,14 +25,14 @@ mod census;
 mod client;
 mod faults;
 mod host;
-mod lifetime;
+pub(crate) mod lifetime;
 mod liveness;
-mod network;
-mod node;
+pub(crate) mod network;
+pub(crate) mod node;
 mod observe;
 mod operator;
 pub(crate) use operator::is_as_recent;
-mod queue;
+pub(crate) mod queue;
 mod snapshots;
 pub(crate) mod storage;
 
@@ -244,7 +244,9 @@ impl World {
     /// Adds a line to the trace, if there is one.
     fn note(&mut self, text: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            trace.line(self.now, self.counts.events, &text(), &self.nodes);
+            let seen = |node: &Node| node.life.as_deref().map(|life| life.glimpse);
+            let columns = self.nodes.iter().map(seen);
+            trace.line(self.now, self.counts.events, &text(), columns);
         }
     }
 

@@ -132,7 +132,7 @@ impl Network {
 }
 
 /// How long one copy of a message travels.
-fn travel(knobs: &NetworkKnobs, choices: &mut Choices) -> u64 {
+pub(crate) fn travel(knobs: &NetworkKnobs, choices: &mut Choices) -> u64 {
     let ordinary = choices.between(knobs.delay_min, knobs.delay_max, Site::Delay);
     if choices.chance(knobs.tail_ppm, Site::HeldUp) {
         let longest = knobs.tail_max.max(knobs.delay_max);

@@ -259,7 +259,13 @@ impl World {
             .lost()
             .filter(|lost| lost.mark(belief.matched) == log.mark(belief.matched));
         let acknowledged = lost.unwrap_or(disk.shape());
-        match_truth::believes(leader, term, log, belief, disk.hard().term, acknowledged)
+        match_truth::believes(
+            (leader, term),
+            (log.last(), log.mark(belief.matched)),
+            belief,
+            disk.hard().term,
+            acknowledged,
+        )
     }
 
     /// A message leaves. What it promises is compared with the disk in `persist_before_send.rs`.

@@ -2,7 +2,8 @@
 //! linearizable; with one answer changed it mostly is not.
 
 use super::*;
-use crate::choice::{Choices, Site};
+use crate::choice::Choices;
+use crate::site::Site;
 
 const SEEDS: u64 = 150;
 const CLIENTS: u32 = 6;

@@ -1,0 +1,294 @@
+//! The start and the end of a node's process, and what of its disk survives. What must be found
+//! at a start is in `recovered.rs`.
+
+use std::collections::VecDeque;
+
+use quorate::link::Local;
+use quorate::{Driver, DriverConfig};
+use quorate_core::{Incarnation, NodeId, Time, ValidConfig};
+use quorate_log::{
+    Crash, DirectoryId, FreshIds, Log, LogOptions, MemDisk, OpenError, Opened, Owner, Unsynced,
+};
+
+use super::links::{Links, MAX_FRAME_BYTES};
+use super::machine::Machine;
+use super::node::{Life, Operators, Request, Storage, unborn};
+use super::{Happening, System};
+use crate::check::{Check, LifeId, Property, Violation};
+use crate::history::{OpId, Outcome};
+use crate::knobs::{MILLI, SECOND};
+use crate::site::Site;
+use crate::world::lifetime::draw_clock;
+
+/// Operations of a disk in one job, about; a crash strikes among them.
+const OPERATIONS_IN_A_JOB: u64 = 12;
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The process alone.
+    Process,
+    /// The whole machine.
+    Power,
+}
+
+impl System {
+    /// Starts a node with what is on its disk, unless it runs already.
+    pub(super) fn start(&mut self, node: NodeId) -> Check {
+        if self.nodes[node].life.is_some() {
+            return Ok(());
+        }
+        let Some(mut opened) = self.open(node)? else {
+            return Ok(());
+        };
+        self.check_recovered(node, &mut opened)?;
+        self.nodes[node].starts += 1;
+        self.counts.restarts += u64::from(self.nodes[node].starts > 1);
+        let number = self.nodes[node].starts;
+        let id = LifeId { node, number };
+        self.begin(id, opened)
+    }
+
+    /// Opens the log; `None` if that has to be tried again.
+    fn open(&mut self, node: NodeId) -> Result<Option<Opened<MemDisk>>, Violation> {
+        let owner = Owner {
+            cluster: self.cluster,
+            node,
+        };
+        let mut number = || self.choices.choose(u64::MAX, Site::Incarnation);
+        let fresh = FreshIds {
+            directory: DirectoryId(u128::from(number()) << 64 | u128::from(node.get())),
+            log: u128::from(number()),
+        };
+        let mut options = LogOptions::default();
+        options.segment_bytes = self.knobs.disk_bytes.segment;
+        let host = &mut self.nodes[node];
+        match Log::open(host.disk.clone(), owner, fresh, options) {
+            Ok(opened) => {
+                if !host.is_wiped {
+                    host.spared = None;
+                }
+                Ok(Some(opened))
+            }
+            Err(OpenError::Damaged(damage)) if host.spared.is_some() && !host.is_wiped => {
+                self.counts.damages += 1;
+                self.note(|| format!("{node} refuses to start: {damage}"));
+                self.mend(node);
+                Ok(None)
+            }
+            Err(OpenError::Io(failure)) if host.is_full || host.is_failing => {
+                self.note(|| format!("{node} cannot start: {failure}"));
+                self.nodes[node].is_failing = false;
+                self.agenda.push(self.now + SECOND, Happening::Start(node));
+                Ok(None)
+            }
+            Err(error) => Err(Violation {
+                property: Property::TornIsCut,
+                facts: format!("{node} cannot start after a crash alone: {error}"),
+            }),
+        }
+    }
+
+    /// The undamaged disk is put back, and the node starts soon.
+    fn mend(&mut self, node: NodeId) {
+        let host = &mut self.nodes[node];
+        if let Some(spared) = host.spared.take() {
+            // Somebody looked after it: there is room.
+            spared.limit(u64::MAX);
+            host.disk = spared;
+            host.is_full = false;
+        }
+        host.is_wiped = false;
+        let wait = self.choices.between(0, 500 * MILLI, Site::Wipe);
+        self.agenda.push(self.now + wait, Happening::Start(node));
+    }
+
+    /// The disk that was taken out is put back.
+    pub(super) fn put_back(&mut self, node: NodeId) -> Check {
+        if self.nodes[node].is_wiped {
+            self.end_life(node, End::Process)?;
+            self.mend(node);
+        }
+        Ok(())
+    }
+
+    /// The process begins to work.
+    fn begin(&mut self, id: LifeId, opened: Opened<MemDisk>) -> Check {
+        let node = id.node;
+        let Opened {
+            log,
+            identity,
+            mut recovered,
+        } = opened;
+        let clock = draw_clock(self.knobs.process.skew_ppm, &mut self.choices);
+        let started = clock.read(self.now);
+        let life = self.choices.choose(u64::MAX - 1, Site::Incarnation) + 1;
+        let incarnation = Incarnation::new(life);
+        let config = self.driver_config(node, incarnation);
+        let host = &mut self.nodes[node];
+        let kept = if host.is_wiped {
+            Default::default()
+        } else {
+            host.kept.clone()
+        };
+        recovered.applied = kept.1;
+        let directory = identity.directory;
+        let local = Local {
+            cluster: self.cluster,
+            node,
+            incarnation,
+            directory,
+            address: super::node::address(node),
+            peers: self.founders.clone(),
+            max_frame_bytes: MAX_FRAME_BYTES,
+        };
+        let driver = start_driver(id, config, identity, recovered, started)?;
+        let storage = Storage {
+            log,
+            requests: VecDeque::new(),
+            number: 0,
+            has_failed: false,
+        };
+        let mut life = Life {
+            id,
+            incarnation,
+            announced: (driver.leadership().role, driver.leadership().term),
+            driver,
+            storage,
+            machine: Machine::holding(kept),
+            links: Links::new(local),
+            clock,
+            wake_at: u64::MAX,
+            wake_for: u64::MAX,
+            busy_until: 0,
+            is_paused: false,
+            is_leaving: false,
+            has_stopped: false,
+            inputs: Vec::new(),
+            asks: VecDeque::new(),
+            written: if host.is_wiped {
+                Default::default()
+            } else {
+                host.stable.shape.clone()
+            },
+            glimpse: unborn(),
+            membership: quorate_core::Membership::default(),
+            operators: Operators::new(),
+        };
+        let _ = life.look();
+        host.life = Some(Box::new(life));
+        self.checks.terms.starts(node);
+        let founders: Vec<NodeId> = self.founders.keys().copied().collect();
+        self.set_peers(id, &founders);
+        self.turn(id)
+    }
+
+    fn driver_config(&mut self, node: NodeId, life: Incarnation) -> DriverConfig {
+        let mut engine = self.knobs.engine.clone();
+        engine.id = node;
+        engine.seed = self.choices.choose(u64::MAX, Site::EngineSeed);
+        if self.knobs.process.mixed_pre_vote {
+            engine.pre_vote = !self.choices.chance(500_000, Site::PreVote);
+        }
+        let engine: ValidConfig = match engine.validate() {
+            Ok(engine) => engine,
+            Err(error) => unreachable!("drawn settings are valid: {error}"),
+        };
+        let mut config = DriverConfig::new(engine, life, self.founders.clone());
+        config.max_waiting_proposals = self.knobs.client.waiting_max;
+        config.max_waiting_reads = self.knobs.client.waiting_max;
+        config.hand_over = self.knobs.client.hand_over;
+        config
+    }
+
+    /// A node dies. It starts again after a while.
+    pub(super) fn crash(&mut self, node: NodeId, end: End) -> Check {
+        if self.nodes[node].life.is_none() {
+            return Ok(());
+        }
+        self.counts.crashes += 1;
+        self.end_life(node, end)?;
+        let most = self.knobs.process.down_max;
+        let down = self.choices.log_between(MILLI, most, Site::Down);
+        self.agenda.push(self.now + down, Happening::Start(node));
+        Ok(())
+    }
+
+    /// A process ends, and with it everything that waits for it.
+    pub(super) fn end_life(&mut self, node: NodeId, end: End) -> Check {
+        let Some(mut life) = self.nodes[node].life.take() else {
+            return Ok(());
+        };
+        let id = life.id;
+        self.note(|| format!("{id} ends: {end:?}"));
+        if let Some(Request::Job(job)) = life.storage.requests.pop_front()
+            && !life.storage.has_failed
+        {
+            self.interrupt(&mut life, job);
+        }
+        drop(life);
+        self.crash_disk(node, end);
+        for (stream, way) in self.streams.of(id) {
+            // The system closes what a process leaves open; a machine without power says nothing.
+            if end == End::Process {
+                self.shut(stream, way);
+            }
+            if let Some(stream) = self.streams.get(stream) {
+                stream.close(way);
+            }
+        }
+        let mut owed = self.clients.life_ends(id).into_iter();
+        owed.try_for_each(|op| self.tell_client(op, Outcome::Unknown))
+    }
+
+    /// A job is cut short somewhere among its operations.
+    fn interrupt(&mut self, life: &mut Life, job: quorate::StorageJob) {
+        let node = life.id.node;
+        let done = self
+            .choices
+            .choose(OPERATIONS_IN_A_JOB + 1, Site::CrashInJob);
+        let host = &mut self.nodes[node];
+        host.disk.stop_after(done);
+        let outcome = match &job {
+            quorate::StorageJob::Write(writes) => life.storage.log.perform(writes).map(drop),
+            quorate::StorageJob::Stage(stage) => life.storage.log.set_stage(stage.clone()),
+        };
+        self.counts.crashes_in_step += u64::from(outcome.is_err());
+        if !host.is_wiped {
+            host.stable.under_way = Some(job);
+        }
+    }
+
+    fn crash_disk(&mut self, node: NodeId, end: End) {
+        let disk = &self.nodes[node].disk;
+        match end {
+            End::Process => disk.crash(Crash::Process),
+            End::Power => {
+                let mode = self.choices.choose(4, Site::Survivors);
+                let (choices, counts) = (&mut self.choices, &mut self.counts);
+                disk.crash(Crash::Power(&mut |_: Unsynced<'_>| {
+                    let keeps = match mode {
+                        0 => true,
+                        1 => false,
+                        _ => choices.chance(500_000, Site::Survivors),
+                    };
+                    counts.lost_writes += u64::from(!keeps);
+                    keeps
+                }));
+            }
+        }
+    }
+}
+
+fn start_driver(
+    id: LifeId,
+    config: DriverConfig,
+    identity: quorate_log::Identity,
+    recovered: quorate_core::Recovered,
+    now: Time,
+) -> Result<Driver<OpId, OpId>, Violation> {
+    Driver::new(config, identity, recovered, now).map_err(|error| Violation {
+        property: Property::NoFatal,
+        facts: format!("{id} cannot start with what it wrote: {error}"),
+    })
+}

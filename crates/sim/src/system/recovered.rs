@@ -1,0 +1,134 @@
+//! What a start must find on a disk: everything that was acknowledged, of what was under way any
+//! prefix, and nothing else. One comparison per entry, at each start.
+
+use quorate::StorageJob;
+use quorate_core::{Entry, HardState, LogIndex, NodeId};
+use quorate_log::{BirthStage, MemDisk, Opened, ReadOutcome, Write};
+
+use super::System;
+use crate::check::{Check, Property, broken};
+use crate::shape::Shape;
+
+/// Bytes read at once.
+const CHUNK_BYTES: u64 = 1 << 20;
+
+impl System {
+    /// Compares what was opened with what must be there, and takes it as what is there now.
+    pub(super) fn check_recovered(&mut self, node: NodeId, opened: &mut Opened<MemDisk>) -> Check {
+        let host = &mut self.nodes[node];
+        if host.is_wiped {
+            return Ok(());
+        }
+        let stable = &mut host.stable;
+        let found = match read_all(opened) {
+            Ok(entries) => Shape::of_entries(&entries),
+            Err(what) => {
+                return broken(
+                    Property::NoSilentLoss,
+                    format_args!("{node} opened a log that cannot be read: {what}"),
+                );
+            }
+        };
+        let hard = opened.recovered.hard_state;
+        let under_way = stable.under_way.take();
+        let is_possible = is_possible(
+            &stable.hard,
+            &stable.shape,
+            under_way.as_ref(),
+            &hard,
+            &found,
+        );
+        if !is_possible {
+            return broken(
+                Property::NoSilentLoss,
+                format_args!(
+                    "{node} finds {hard:?} and a log up to {}; acknowledged were {:?} and {}, \
+                     under way was {under_way:?}",
+                    found.last_id(),
+                    stable.hard,
+                    stable.shape.last_id(),
+                ),
+            );
+        }
+        let was_born = stable.is_born;
+        stable.is_born = matches!(opened.identity.stage, BirthStage::Born(_));
+        let directory = *stable.directory.get_or_insert(opened.identity.directory);
+        let same_directory = directory == opened.identity.directory;
+        if was_born && !(stable.is_born && same_directory) {
+            return broken(
+                Property::NoSilentLoss,
+                format_args!("{node} has forgotten its birth: {:?}", opened.identity),
+            );
+        }
+        stable.directory = Some(opened.identity.directory);
+        stable.hard = hard;
+        stable.shape = found;
+        self.checks.terms.saved(node, &hard)?;
+        match hard.vote {
+            Some(candidate) => self.checks.votes.voted(node, hard.term, candidate),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every entry of a log.
+pub(super) fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entry>, String> {
+    let recovered = &opened.recovered;
+    let mut entries: Vec<Entry> = Vec::new();
+    let Some(last_start) = recovered.term_starts.last() else {
+        return Ok(entries);
+    };
+    let to = quorate_core::EntryId::new(recovered.last, last_start.term);
+    let mut from = LogIndex::NONE.next();
+    while from <= recovered.last {
+        match opened.log.read(from, to, CHUNK_BYTES) {
+            Ok(ReadOutcome::Found(found)) => {
+                from = found.last().map_or(from, |last| last.index).next();
+                entries.extend(found.iter().cloned());
+            }
+            Ok(ReadOutcome::Gone) => return Err(format!("{from} is gone")),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(entries)
+}
+
+/// Whether this can be found: the acknowledged state, and any prefix of the job on top of it.
+fn is_possible(
+    hard: &HardState,
+    shape: &Shape,
+    job: Option<&StorageJob>,
+    found_hard: &HardState,
+    found: &Shape,
+) -> bool {
+    let is_equal = |hard: &HardState, shape: &Shape| {
+        hard == found_hard
+            && shape.last() == found.last()
+            && shape.mark(shape.last()) == found.mark(found.last())
+    };
+    if is_equal(hard, shape) {
+        return true;
+    }
+    let Some(StorageJob::Write(writes)) = job else {
+        return false;
+    };
+    let (mut hard, mut shape) = (*hard, shape.clone());
+    for write in writes {
+        match write {
+            Write::HardState(state) => hard = *state,
+            Write::Append(entries) => {
+                for entry in entries.iter() {
+                    shape.truncate_from(entry.index);
+                    shape.push(entry);
+                    if is_equal(&hard, &shape) {
+                        return true;
+                    }
+                }
+            }
+        }
+        if is_equal(&hard, &shape) {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,312 @@
+//! The storage thread of a simulated node: one request after the other on the real log, each of
+//! which takes time. What a request does, it does when it ends; a crash before then leaves any
+//! part of it on the disk.
+
+use quorate::{Input, StorageJob};
+use quorate_core::{LoadOutcome, NodeId};
+use quorate_log::{AfterFailedSync, BirthStage, ReadOutcome, StorageError, Write};
+
+use super::node::Request;
+use super::{Happening, System};
+use crate::check::{Check, LifeId, Property, broken, log_terms};
+use crate::knobs::MILLI;
+use crate::site::Site;
+
+/// After this long without a request the log notes how far it is.
+const IDLE: u64 = 100 * MILLI;
+/// What the log may prepare for later after each request, in bytes.
+const HOUSEKEEPING_BYTES: u64 = 8 * 1024;
+
+impl System {
+    /// The driver gives a job out.
+    pub(super) fn store(&mut self, id: LifeId, job: StorageJob) -> Check {
+        if let StorageJob::Write(writes) = &job {
+            for write in writes {
+                self.observe_write(id, write)?;
+            }
+        }
+        self.request(id, Request::Job(job));
+        Ok(())
+    }
+
+    /// The storage thread is asked for something.
+    pub(super) fn request(&mut self, id: LifeId, request: Request) {
+        let Some(life) = self.life(id) else { return };
+        life.storage.number += 1;
+        life.storage.requests.push_back(request);
+        if life.storage.requests.len() == 1 {
+            self.start_request(id);
+        }
+    }
+
+    fn start_request(&mut self, id: LifeId) {
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return;
+        };
+        let knobs = &self.knobs.disk;
+        let takes = match life.storage.requests.front() {
+            None => {
+                let number = life.storage.number;
+                self.agenda
+                    .push(self.now + IDLE, Happening::Idle(id, number));
+                return;
+            }
+            Some(_) if life.storage.has_failed => return,
+            Some(Request::Load { .. }) => self.choices.between(0, knobs.load_max, Site::Load),
+            Some(Request::Job(_)) if self.choices.chance(knobs.stall_ppm, Site::Stall) => {
+                self.counts.stalls += 1;
+                let most = knobs.stall_max.max(knobs.sync_max);
+                self.choices.between(knobs.sync_max, most, Site::StallFor)
+            }
+            Some(Request::Job(_)) => {
+                self.choices
+                    .between(knobs.sync_min, knobs.sync_max, Site::Sync)
+            }
+        };
+        self.agenda.push(self.now + takes, Happening::Stored(id));
+    }
+
+    /// The request under way ends.
+    pub(super) fn stored(&mut self, id: LifeId) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        if life.is_paused {
+            // The system does its part; the process goes on when it is let.
+            self.agenda.push(self.now + MILLI, Happening::Stored(id));
+            return Ok(());
+        }
+        let Some(request) = life.storage.requests.pop_front() else {
+            return Ok(());
+        };
+        self.counts.events += 1;
+        let served = match request {
+            Request::Job(job) => self.perform_job(id, job)?,
+            Request::Load { .. } => self.load(id, &request),
+        };
+        let served = served.and_then(|()| self.housekeep(id));
+        if let Err(error) = served {
+            self.storage_failed(id, &error)?;
+        } else {
+            self.start_request(id);
+        }
+        self.turn(id)
+    }
+
+    /// Performs a job on the log. The inner result is the disk's.
+    fn perform_job(
+        &mut self,
+        id: LifeId,
+        job: StorageJob,
+    ) -> Result<Outcome, crate::check::Violation> {
+        self.break_disk(id.node);
+        let Some(life) = self.life(id) else {
+            return Ok(Ok(()));
+        };
+        let outcome = match &job {
+            StorageJob::Write(writes) => life.storage.log.perform(writes).map(drop),
+            StorageJob::Stage(stage) => life.storage.log.set_stage(stage.clone()),
+        };
+        self.counts.syncs += 1;
+        match outcome {
+            Ok(()) => {
+                self.became_durable(id.node, &job)?;
+                if let Some(life) = self.life(id) {
+                    life.inputs.push(Input::Stored);
+                }
+                Ok(Ok(()))
+            }
+            Err(error) => {
+                self.nodes[id.node].stable.under_way = Some(job);
+                Ok(Err(error))
+            }
+        }
+    }
+
+    /// A disk that fails does so at the next job.
+    fn break_disk(&mut self, node: NodeId) {
+        let knobs = &self.knobs.disk;
+        if self.choices.chance(knobs.failure_ppm, Site::SyncFailure) {
+            let after = self.choices.pick(
+                &[AfterFailedSync::NewContent, AfterFailedSync::OldContent],
+                Site::SyncFailure,
+            );
+            let kind = self.choices.choose(3, Site::SyncFailure);
+            let disk = &self.nodes[node].disk;
+            match kind {
+                0 => disk.fail_sync(0, after),
+                1 => disk.fail_sync(1, after),
+                _ => disk.fail_write(0, std::io::ErrorKind::Other),
+            }
+            self.counts.storage_failures += 1;
+        }
+    }
+
+    /// A job was acknowledged by the log.
+    fn became_durable(&mut self, node: NodeId, job: &StorageJob) -> Check {
+        if self.nodes[node].is_wiped {
+            return match job {
+                StorageJob::Stage(BirthStage::Born(_)) | StorageJob::Write(_) => broken(
+                    Property::WipedSilent,
+                    format_args!("{node} lost its directory and writes {job:?}"),
+                ),
+                StorageJob::Stage(_) => Ok(()),
+            };
+        }
+        let stable = &mut self.nodes[node].stable;
+        match job {
+            StorageJob::Stage(stage) => {
+                stable.is_born = matches!(stage, BirthStage::Born(_));
+                Ok(())
+            }
+            StorageJob::Write(writes) => writes.iter().try_for_each(|write| match write {
+                Write::HardState(state) => {
+                    stable.hard = *state;
+                    self.checks.terms.saved(node, state)?;
+                    match state.vote {
+                        Some(candidate) => self.checks.votes.voted(node, state.term, candidate),
+                        None => Ok(()),
+                    }
+                }
+                Write::Append(entries) => {
+                    if let Some(first) = entries.first() {
+                        stable.shape.truncate_from(first.index);
+                    }
+                    for entry in entries.iter() {
+                        stable.shape.push(entry);
+                    }
+                    Ok(())
+                }
+            }),
+        }
+    }
+
+    /// A write is asked for: what the log becomes by it.
+    fn observe_write(&mut self, id: LifeId, write: &Write) -> Check {
+        let Write::Append(entries) = write else {
+            return Ok(());
+        };
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        let Some(first) = entries.first().map(|entry| entry.index) else {
+            return broken(
+                Property::StatusTruth,
+                format_args!("{id} writes no entries at all"),
+            );
+        };
+        if first <= life.written.last() {
+            self.counts.truncations += 1;
+            life.written.truncate_from(first);
+        }
+        let term = life.driver.leadership().term.max(life.glimpse.term);
+        for entry in entries.iter() {
+            let last = life.written.last_id();
+            if entry.index != last.index.next() {
+                return broken(
+                    Property::StatusTruth,
+                    format_args!("{id} writes {} behind {last}", entry.id()),
+                );
+            }
+            log_terms::appended(id.node, term, last.term, entry.id())?;
+            let mark = life.written.push(entry);
+            self.checks.matching.appended(id.node, entry.index, mark)?;
+            let committed = self.checks.ledger.get(entry.index);
+            if entry.index <= life.glimpse.commit
+                && committed.is_some_and(|committed| committed.mark != mark)
+            {
+                return broken(
+                    Property::NoCommittedTruncation,
+                    format_args!("{id} writes {} over what it committed there", entry.id()),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads old entries.
+    fn load(&mut self, id: LifeId, request: &Request) -> Outcome {
+        let Request::Load {
+            load,
+            from,
+            to,
+            limit_bytes,
+        } = request
+        else {
+            return Ok(());
+        };
+        let fails = self
+            .choices
+            .chance(self.knobs.disk.load_failure_ppm, Site::LoadFailure);
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        let outcome = if fails {
+            LoadOutcome::Failed
+        } else {
+            match life.storage.log.read(*from, *to, *limit_bytes) {
+                Ok(ReadOutcome::Found(entries)) => LoadOutcome::Found(entries),
+                Ok(ReadOutcome::Gone) => LoadOutcome::Gone,
+                Err(_) => LoadOutcome::Failed,
+            }
+        };
+        let failed = matches!(outcome, LoadOutcome::Failed);
+        life.inputs.push(Input::Loaded {
+            load: *load,
+            outcome,
+        });
+        self.counts.loads += u64::from(!failed);
+        self.counts.load_failures += u64::from(failed);
+        Ok(())
+    }
+
+    /// Prepares the next segment, after a request.
+    fn housekeep(&mut self, id: LifeId) -> Outcome {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        match life.storage.log.housekeep(HOUSEKEEPING_BYTES) {
+            Ok(_) | Err(StorageError::Full(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Nothing was asked for a while.
+    pub(super) fn idle(&mut self, id: LifeId, number: u64) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        if life.storage.number != number || life.storage.has_failed || life.is_paused {
+            return Ok(());
+        }
+        let served = life.storage.log.idle();
+        match served.and_then(|()| self.housekeep(id)) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.storage_failed(id, &error)?;
+                self.turn(id)
+            }
+        }
+    }
+
+    /// The log failed: the node has to stop.
+    fn storage_failed(&mut self, id: LifeId, error: &StorageError) -> Check {
+        self.note(|| format!("{id} storage failed: {error}"));
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        life.storage.has_failed = true;
+        life.inputs.push(Input::StorageFailed);
+        let is_misuse = matches!(error, StorageError::Misuse(_));
+        if is_misuse {
+            return broken(
+                Property::StatusTruth,
+                format_args!("{id} asks its log for the impossible: {error}"),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What the disk says.
+type Outcome = Result<(), StorageError>;
