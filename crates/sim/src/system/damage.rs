@@ -43,6 +43,7 @@ impl System {
             }),
         }
         host.spared = Some(spared);
+        host.may_look_torn = kind < 4;
         self.note(|| format!("damage of kind {kind} at {at} on the disk of {node}"));
         Ok(())
     }

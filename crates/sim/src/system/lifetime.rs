@@ -41,7 +41,11 @@ impl System {
         let Some(mut opened) = self.open(node)? else {
             return Ok(());
         };
-        self.check_recovered(node, &mut opened)?;
+        if !self.check_recovered(node, &mut opened)? {
+            self.counts.damages += 1;
+            self.mend(node);
+            return Ok(());
+        }
         self.nodes[node].starts += 1;
         self.counts.restarts += u64::from(self.nodes[node].starts > 1);
         let number = self.nodes[node].starts;
@@ -65,9 +69,7 @@ impl System {
         let host = &mut self.nodes[node];
         match Log::open(host.disk.clone(), owner, fresh, options) {
             Ok(opened) => {
-                if !host.is_wiped {
-                    host.spared = None;
-                }
+                host.is_failing = false;
                 Ok(Some(opened))
             }
             Err(OpenError::Damaged(damage)) if host.spared.is_some() && !host.is_wiped => {

@@ -38,8 +38,10 @@ pub(super) struct Node {
     pub(super) spared: Option<MemDisk>,
     /// What a state machine that keeps its own state on disk holds.
     pub(super) kept: (Model, LogIndex),
-    /// The next start meets a disk that fails.
+    /// The disk was made to fail in this life.
     pub(super) is_failing: bool,
+    /// The damage may look like a write that a crash cut short.
+    pub(super) may_look_torn: bool,
     /// Somebody has put an empty disk into the machine.
     pub(super) is_wiped: bool,
     /// The disk is full.
@@ -55,6 +57,8 @@ pub(super) struct Stable {
     pub(super) shape: Shape,
     /// The job that a crash interrupted: any part of it may be found.
     pub(super) under_way: Option<StorageJob>,
+    /// Where the newest batch starts: the only one that damage can make look torn.
+    pub(super) newest_batch: LogIndex,
     /// The directory, once there is one.
     pub(super) directory: Option<DirectoryId>,
     /// The node takes part: its cluster's birth is on its disk.
@@ -162,9 +166,8 @@ pub(super) fn unborn() -> Glimpse {
 }
 
 impl Life {
-    /// Takes note of what the driver shows. Gives what it showed before, and the status.
-    pub(super) fn look(&mut self) -> (Glimpse, Option<Status>) {
-        let before = self.glimpse;
+    /// Takes note of what the driver shows.
+    pub(super) fn look(&mut self) -> Option<Status> {
         let status = self.driver.status();
         if let Some(status) = &status {
             self.glimpse = Glimpse::from(status);
@@ -172,6 +175,6 @@ impl Life {
                 self.membership.clone_from(&status.membership);
             }
         }
-        (before, status)
+        status
     }
 }

@@ -23,9 +23,10 @@ impl System {
         let Some(life) = self.life(id) else {
             return Ok(());
         };
-        let (before, status) = life.look();
+        let (before, voters) = (life.glimpse, life.membership.voters().to_vec());
+        let status = life.look();
         let Some(status) = status else {
-            return self.observe_end(id, before, outputs);
+            return self.observe_end(id, before, &voters, outputs);
         };
         let after = life.glimpse;
         for word in [after.term.get(), after.last.get(), after.commit.get()] {
@@ -45,7 +46,7 @@ impl System {
         )?;
         self.observe_role(id, before, after)?;
         if after.commit > before.commit {
-            let voters = status.membership.voters();
+            let voters = [voters.as_slice(), status.membership.voters()];
             self.observe_commit(id, after.commit, voters, led(before, after, outputs))?;
         }
         if after.role == RoleName::Leader {
@@ -60,6 +61,7 @@ impl System {
         &mut self,
         id: LifeId,
         before: Glimpse,
+        voters: &[NodeId],
         outputs: &[Output<OpId, OpId>],
     ) -> Check {
         let mut last = LogIndex::NONE;
@@ -68,12 +70,8 @@ impl System {
                 last = entries.last().map_or(last, |entry| entry.index);
             }
         }
-        let Some(life) = self.life(id) else {
-            return Ok(());
-        };
-        let voters = life.membership.voters().to_vec();
         let led = (before.role == RoleName::Leader).then_some(before.term);
-        self.observe_commit(id, last, &voters, led)
+        self.observe_commit(id, last, [voters, voters], led)
     }
 
     /// An election was won, or lost.
@@ -105,7 +103,7 @@ impl System {
         &mut self,
         id: LifeId,
         commit: LogIndex,
-        voters: &[NodeId],
+        voters: [&[NodeId]; 2],
         led: Option<Term>,
     ) -> Check {
         if commit > self.checks.ledger.last() {
@@ -126,7 +124,7 @@ impl System {
         id: LifeId,
         term: Term,
         commit: LogIndex,
-        voters: &[NodeId],
+        voters: [&[NodeId]; 2],
     ) -> Check {
         let ends_here = |shape: &Shape| shape.mark(commit).filter(|mark| mark.term == term);
         let holder = self
@@ -142,9 +140,13 @@ impl System {
         let Some(mark) = ends_here(&self.nodes[holder].stable.shape) else {
             return Ok(());
         };
-        let voters = voters.iter();
         let holds = |voter: &NodeId| self.nodes[*voter].stable.shape.mark(commit) == Some(mark);
-        commit_quorum::commits(id.node, commit, mark, voters.map(holds))?;
+        // The membership may have changed in this very turn, after the commit or before it.
+        let [before, after] = voters;
+        let by = |voters: &[NodeId]| {
+            commit_quorum::commits(id.node, commit, mark, voters.iter().map(holds))
+        };
+        by(before).or_else(|_| by(after))?;
         let mut index = self.checks.ledger.last();
         let first = index;
         while index < commit {

@@ -6,7 +6,7 @@ use quorate_core::{Entry, HardState, LogIndex, NodeId};
 use quorate_log::{BirthStage, MemDisk, Opened, ReadOutcome, Write};
 
 use super::System;
-use crate::check::{Check, Property, broken};
+use crate::check::{Property, Violation};
 use crate::shape::Shape;
 
 /// Bytes read at once.
@@ -14,19 +14,26 @@ const CHUNK_BYTES: u64 = 1 << 20;
 
 impl System {
     /// Compares what was opened with what must be there, and takes it as what is there now.
-    pub(super) fn check_recovered(&mut self, node: NodeId, opened: &mut Opened<MemDisk>) -> Check {
+    /// `false` if damage made the newest batch look torn, which no log can tell: then the node
+    /// does not start with it.
+    pub(super) fn check_recovered(
+        &mut self,
+        node: NodeId,
+        opened: &mut Opened<MemDisk>,
+    ) -> Result<bool, Violation> {
         let host = &mut self.nodes[node];
         if host.is_wiped {
-            return Ok(());
+            return Ok(true);
         }
+        let may_look_torn = host.spared.is_some() && host.may_look_torn;
         let stable = &mut host.stable;
         let found = match read_all(opened) {
             Ok(entries) => Shape::of_entries(&entries),
             Err(what) => {
-                return broken(
-                    Property::NoSilentLoss,
-                    format_args!("{node} opened a log that cannot be read: {what}"),
-                );
+                return Err(Violation {
+                    property: Property::NoSilentLoss,
+                    facts: format!("{node} opened a log that cannot be read: {what}"),
+                });
             }
         };
         let hard = opened.recovered.hard_state;
@@ -38,36 +45,42 @@ impl System {
             &hard,
             &found,
         );
+        let before = stable.newest_batch.prev();
+        if !is_possible && may_look_torn && found.mark(before) == stable.shape.mark(before) {
+            stable.under_way = under_way;
+            return Ok(false);
+        }
+        host.spared = None;
         if !is_possible {
-            return broken(
-                Property::NoSilentLoss,
-                format_args!(
+            return Err(Violation {
+                property: Property::NoSilentLoss,
+                facts: format!(
                     "{node} finds {hard:?} and a log up to {}; acknowledged were {:?} and {}, \
                      under way was {under_way:?}",
                     found.last_id(),
                     stable.hard,
                     stable.shape.last_id(),
                 ),
-            );
+            });
         }
         let was_born = stable.is_born;
         stable.is_born = matches!(opened.identity.stage, BirthStage::Born(_));
         let directory = *stable.directory.get_or_insert(opened.identity.directory);
         let same_directory = directory == opened.identity.directory;
         if was_born && !(stable.is_born && same_directory) {
-            return broken(
-                Property::NoSilentLoss,
-                format_args!("{node} has forgotten its birth: {:?}", opened.identity),
-            );
+            return Err(Violation {
+                property: Property::NoSilentLoss,
+                facts: format!("{node} has forgotten its birth: {:?}", opened.identity),
+            });
         }
         stable.directory = Some(opened.identity.directory);
         stable.hard = hard;
         stable.shape = found;
         self.checks.terms.saved(node, &hard)?;
-        match hard.vote {
-            Some(candidate) => self.checks.votes.voted(node, hard.term, candidate),
-            None => Ok(()),
+        if let Some(candidate) = hard.vote {
+            self.checks.votes.voted(node, hard.term, candidate)?;
         }
+        Ok(true)
     }
 }
 

@@ -24,6 +24,7 @@ impl System {
             for write in writes {
                 self.observe_write(id, write)?;
             }
+            self.observe_written(id, writes)?;
         }
         self.request(id, Request::Job(job));
         Ok(())
@@ -139,6 +140,7 @@ impl System {
                 _ => disk.fail_write(0, std::io::ErrorKind::Other),
             }
             self.counts.storage_failures += 1;
+            self.nodes[node].is_failing = true;
         }
     }
 
@@ -171,6 +173,7 @@ impl System {
                 Write::Append(entries) => {
                     if let Some(first) = entries.first() {
                         stable.shape.truncate_from(first.index);
+                        stable.newest_batch = first.index;
                     }
                     for entry in entries.iter() {
                         stable.shape.push(entry);
@@ -211,15 +214,37 @@ impl System {
             log_terms::appended(id.node, term, last.term, entry.id())?;
             let mark = life.written.push(entry);
             self.checks.matching.appended(id.node, entry.index, mark)?;
-            let committed = self.checks.ledger.get(entry.index);
-            if entry.index <= life.glimpse.commit
-                && committed.is_some_and(|committed| committed.mark != mark)
+        }
+        Ok(())
+    }
+
+    /// A job holds everything that was not written yet, so that with it the log is the engine's:
+    /// what that has committed is the committed log.
+    fn observe_written(&self, id: LifeId, writes: &[Write]) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let firsts = writes.iter().filter_map(|write| match write {
+            Write::Append(entries) => entries.first().map(|entry| entry.index),
+            Write::HardState(_) => None,
+        });
+        let Some(mut index) = firsts.min() else {
+            return Ok(());
+        };
+        while index <= life.glimpse.commit {
+            let committed = self.checks.ledger.get(index).map(|entry| entry.mark);
+            if let (Some(committed), Some(written)) = (committed, life.written.mark(index))
+                && committed != written
             {
                 return broken(
                     Property::NoCommittedTruncation,
-                    format_args!("{id} writes {} over what it committed there", entry.id()),
+                    format_args!(
+                        "{id} writes {index}:{} over what it committed there",
+                        written.term
+                    ),
                 );
             }
+            index = index.next();
         }
         Ok(())
     }
