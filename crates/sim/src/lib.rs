@@ -24,8 +24,8 @@
 //! # To add a fault
 //! Give it a setting in `knobs.rs`, off in half of the seeds, and switch it off in
 //! `Knobs::calm`. Name its draws in `site.rs`; every random number comes through
-//! [`Choices::choose`], and zero is the calmest. Let it strike in `world/faults.rs`, `network.rs` or `storage.rs`, and
-//! count it in `counts.rs`: a fault that never strikes proves nothing.
+//! [`Choices::choose`], and zero is the calmest. Let it strike in `world/faults.rs`, `network.rs`
+//! or `storage.rs`, and count it in `counts.rs`: a fault that never strikes proves nothing.
 //!
 //! # To add a checker
 //! One file under `check/`, one variant of [`Property`], and a test that shows it firing on a
@@ -50,6 +50,7 @@ mod knobs;
 mod roster;
 mod run;
 mod shape;
+mod shrink;
 mod site;
 mod tape;
 mod trace;
@@ -59,6 +60,7 @@ pub use check::{Property, Violation};
 pub use choice::{Choices, Source};
 pub use counts::Counts;
 pub use run::{Options, Outcome, UnknownWorld, WorldName, run};
+pub use shrink::{DEFAULT_RUNS, Shrunk, shrink};
 pub use site::Site;
 pub use tape::text::{BadCase, Case};
 pub use tape::{Choice, Tape};
