@@ -70,8 +70,8 @@ pub fn shrink(
         )
     };
     let first = failure(property, settles, events, whole)?;
-    let mut reducer = Reducer::new(oracle, first, runs, is_over);
-    reducer.reduce(settles);
+    let mut reducer = Reducer::new(oracle, first, settles, runs, is_over);
+    reducer.reduce();
     let is_smallest = !reducer.is_out_of_budget();
     let (best, runs) = reducer.end();
     let case = Case {
@@ -141,8 +141,8 @@ mod tests {
         let first = crashes_twice(tape.unwrap(), events).expect("the seed was chosen for it");
         let before = first.tape.choices().len();
         assert!(before > 1000, "{before} choices are few to begin with");
-        let mut reducer = Reducer::new(crashes_twice, first, 3000, || false);
-        reducer.reduce(true);
+        let mut reducer = Reducer::new(crashes_twice, first, true, 3000, || false);
+        reducer.reduce();
         let (best, runs) = reducer.end();
         assert!(best.tape.choices().len() <= 12, "{:?}", best.tape);
         assert!(best.events < events);
@@ -160,12 +160,12 @@ mod tests {
         };
         let tape = run(WorldName::Engines, &Source::Seed(4), options).tape;
         let first = crashes_twice(tape.unwrap(), 1500).unwrap();
-        let mut reducer = Reducer::new(crashes_twice, first.clone(), 5, || false);
-        reducer.reduce(true);
+        let mut reducer = Reducer::new(crashes_twice, first.clone(), true, 5, || false);
+        reducer.reduce();
         assert!(reducer.is_out_of_budget());
         assert_eq!(reducer.end().1, 5);
-        let mut reducer = Reducer::new(crashes_twice, first.clone(), 5, || true);
-        reducer.reduce(true);
+        let mut reducer = Reducer::new(crashes_twice, first.clone(), true, 5, || true);
+        reducer.reduce();
         assert!(reducer.is_out_of_budget());
         assert_eq!(reducer.end(), (first, 0));
     }

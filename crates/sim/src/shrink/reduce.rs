@@ -20,6 +20,12 @@ pub(super) struct Failure {
 pub(super) struct Reducer<Oracle, IsOver> {
     oracle: Oracle,
     best: Failure,
+    /// A failure that comes later than this is none.
+    latest: u64,
+    /// That stays the same when an earlier one is found.
+    is_patient: bool,
+    /// The failure comes after the faults, so that their number is one of the things to lower.
+    settles: bool,
     runs: u64,
     most_runs: u64,
     is_over: IsOver,
@@ -37,11 +43,15 @@ where
     pub(super) const fn new(
         oracle: Oracle,
         first: Failure,
+        settles: bool,
         most_runs: u64,
         is_over: IsOver,
     ) -> Self {
         Self {
             oracle,
+            latest: first.until,
+            is_patient: false,
+            settles,
             best: first,
             runs: 0,
             most_runs,
@@ -60,34 +70,54 @@ where
         self.is_cut_short
     }
 
-    /// Makes the failure as small as it gets. The events it is given are made fewer, too, where
-    /// they do not end at the failure anyway.
-    pub(super) fn reduce(&mut self, with_events: bool) {
+    /// Makes the failure as small as it gets.
+    pub(super) fn reduce(&mut self) {
         loop {
             let before = self.best.clone();
             self.drop_sites();
             self.drop_chunks();
-            if with_events {
+            if self.settles {
                 self.lower_events();
             }
-            self.lower_values();
+            // What takes more runs waits until the rest has made them short.
+            if self.best == before {
+                self.drop_for_time();
+            }
+            if self.best == before {
+                self.lower_values();
+            }
             if self.best == before || self.is_cut_short {
                 break;
             }
         }
     }
 
-    /// Runs a tape. If it fails no later than the best, it is the best from here on.
+    /// Takes choices away also where the failure comes a little later without them: a world in
+    /// which less happens may take longer.
+    fn drop_for_time(&mut self) {
+        self.is_patient = true;
+        self.latest = self.best.until.saturating_mul(2);
+        self.drop_sites();
+        self.drop_chunks();
+        self.latest = self.best.until;
+        self.is_patient = false;
+    }
+
+    /// Runs a tape. If it fails no later than it may, it is the best from here on.
     fn improves(&mut self, choices: Vec<Choice>, events: u64) -> bool {
         if self.is_cut_short || self.runs >= self.most_runs || (self.is_over)() {
             self.is_cut_short = true;
             return false;
         }
         self.runs += 1;
+        let events = if self.settles { events } else { self.latest };
         let found = (self.oracle)(Tape::new(choices), events);
-        let Some(found) = found.filter(|found| found.until <= self.best.until) else {
+        let Some(found) = found.filter(|found| found.until <= self.latest) else {
             return false;
         };
+        if !self.is_patient {
+            self.latest = found.until;
+        }
         self.best = found;
         true
     }
