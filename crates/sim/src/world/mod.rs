@@ -24,6 +24,7 @@ mod cause;
 mod census;
 mod client;
 mod faults;
+mod history;
 mod host;
 mod lifetime;
 mod liveness;

@@ -43,7 +43,7 @@ impl World {
         snapshot_label::captured(id, &meta, in_force, &self.checks.ledger)?;
         let snapshot = Snapshot {
             meta,
-            entries: disk.history(machine.applied),
+            history: disk.history(machine.applied),
             state: machine.state,
         };
         let knobs = &self.knobs.snapshot;
