@@ -32,6 +32,10 @@ macro_rules! counts {
 counts! {
     /// Happenings of the world: arrivals, wake-ups, ends of syncs, faults, requests.
     events: "events",
+    /// Events that did something, each counted once: deliveries to a node that runs, completions
+    /// of a disk, and steps of an engine that neither of them caused and that changed or wanted
+    /// something. A tick in which an engine does nothing is none.
+    useful: "useful events",
     /// Virtual time, in milliseconds.
     virtual_ms: "virtual milliseconds",
     /// Steps of engines.

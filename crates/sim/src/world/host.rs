@@ -34,6 +34,7 @@ impl World {
             self.counts.lost += 1;
             return Ok(());
         }
+        self.counts.useful += 1;
         self.input(message.to, Event::Receive(message))
     }
 
@@ -139,14 +140,21 @@ impl World {
     /// One step of an engine. Its actions are queued; perhaps the process dies among them.
     fn step(&mut self, node: NodeId, event: Event) -> Check {
         let cause = Cause::of(&event);
+        let is_counted = is_counted_where_it_comes_from(&event);
         self.note(|| format!("{node} <- {}", describe::event(&event)));
         self.before_step(node, cause);
         let Some(life) = self.nodes[node].life.as_deref_mut() else {
             return Ok(());
         };
+        let before = life.glimpse.place();
         let actions = life.engine.step(event);
         self.counts.steps += 1;
         self.observe(node, cause, &actions)?;
+        if !is_counted {
+            let life = self.nodes[node].life.as_deref();
+            let is_moved = life.is_some_and(|life| life.glimpse.place() != before);
+            self.counts.useful += u64::from(is_moved || !actions.is_empty());
+        }
         let count = actions.len();
         if count > 0
             && self
@@ -299,8 +307,10 @@ impl World {
             life.writes.has_failed = true;
             life.actions.clear();
             self.counts.storage_failures += 1;
+            self.counts.useful += 1;
             return self.pump(id.node);
         }
+        self.counts.useful += 1;
         while let Some(write) = self.life(id).and_then(|life| life.writes.finish_one()) {
             self.persist(id.node, &write)?;
         }
@@ -398,6 +408,7 @@ impl World {
             return Ok(());
         };
         life.open_loads -= 1;
+        self.counts.useful += 1;
         let outcome = if has_failed {
             self.counts.load_failures += 1;
             LoadOutcome::Failed
@@ -406,5 +417,28 @@ impl World {
             self.stables[id.node].load(wanted)
         };
         self.input(id.node, Event::Loaded { load, outcome })
+    }
+}
+
+/// Whether an event was counted as useful when it was delivered or the disk was done, so that the
+/// step that it causes is not counted again.
+const fn is_counted_where_it_comes_from(event: &Event) -> bool {
+    match event {
+        Event::Receive(_)
+        | Event::Persisted(_)
+        | Event::StorageFailed
+        | Event::Loaded { .. }
+        | Event::SnapshotTaken(_)
+        | Event::SnapshotFailed
+        | Event::SnapshotProgress { .. }
+        | Event::SnapshotReceived { .. }
+        | Event::SnapshotLost { .. } => true,
+        Event::Tick { .. }
+        | Event::Propose { .. }
+        | Event::Read { .. }
+        | Event::ChangeMembership { .. }
+        | Event::TransferLeadership { .. }
+        | Event::Room { .. }
+        | Event::Applied(_) => false,
     }
 }

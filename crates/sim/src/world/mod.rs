@@ -24,6 +24,7 @@ mod cause;
 mod census;
 mod client;
 mod faults;
+mod history;
 mod host;
 pub(crate) mod lifetime;
 mod liveness;

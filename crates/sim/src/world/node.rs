@@ -69,10 +69,16 @@ impl From<&Status> for Glimpse {
             suspect: status.suspect,
             removed: status.removed,
             snapshot: status.snapshot,
-
             transfer_target: status.transfer_target,
             counters: status.counters,
         }
+    }
+}
+
+impl Glimpse {
+    /// What no step changes that does nothing.
+    pub(crate) const fn place(&self) -> (RoleName, Term, LogIndex, LogIndex, LogIndex) {
+        (self.role, self.term, self.last, self.commit, self.applied)
     }
 }
 

@@ -43,7 +43,7 @@ impl World {
         snapshot_label::captured(id, &meta, in_force, &self.checks.ledger)?;
         let snapshot = Snapshot {
             meta,
-            entries: disk.history(machine.applied),
+            history: disk.history(machine.applied),
             state: machine.state,
         };
         let knobs = &self.knobs.snapshot;
@@ -61,6 +61,7 @@ impl World {
             return Ok(());
         };
         life.is_taking = false;
+        self.counts.useful += 1;
         let Some(snapshot) = snapshot else {
             self.counts.snapshots_failed += 1;
             return self.input(id.node, Event::SnapshotFailed);
@@ -120,6 +121,7 @@ impl World {
         if life.id != id {
             return Ok(());
         }
+        self.counts.useful += 1;
         let (last, checksum) = (receiving.meta.last, receiving.meta.checksum);
         let from = receiving.from;
         let source = self.stables[from].snapshot(&receiving.meta).cloned();

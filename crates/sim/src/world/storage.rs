@@ -8,15 +8,16 @@ use quorate_core::{
     WriteId,
 };
 
+use super::history::History;
 use crate::shape::{Mark, Shape};
 
 /// A snapshot: its label, and what the state machine was when it was captured, as everything it
 /// had applied. So a node that installs it can be compared with one that has the whole log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) meta: SnapshotMeta,
     /// Every entry that was applied, from the first on.
-    pub(crate) entries: Entries,
+    pub(crate) history: History,
     /// The state itself: the chain of everything that was applied.
     pub(crate) state: u64,
 }
@@ -69,10 +70,18 @@ impl Stable {
             .get(usize::try_from(index.get().checked_sub(1)?).ok()?)
     }
 
-    /// Everything up to `index`.
-    pub(crate) fn history(&self, index: LogIndex) -> Entries {
-        let history = self.entries.iter().take(index.get() as usize);
-        history.cloned().collect()
+    /// Everything up to `index`. What a snapshot holds already is not copied.
+    pub(crate) fn history(&self, index: LogIndex) -> History {
+        let is_prefix = |snapshot: &&Snapshot| {
+            let last = snapshot.meta.last.index;
+            let mark = self.shape.mark(last).filter(|_| last <= index);
+            mark.is_some_and(|mark| mark.hash == snapshot.state)
+        };
+        let known = self.newest().filter(is_prefix);
+        let known = known.map_or_else(History::default, |snapshot| snapshot.history.clone());
+        let end = self.entries.len().min(index.get() as usize);
+        let since = self.entries.get(known.count()..end).unwrap_or_default();
+        known.and(since)
     }
 
     /// The newest snapshot.
@@ -133,7 +142,7 @@ impl Stable {
             }
             Write::Install(snapshot, discards_log) => {
                 if *discards_log {
-                    self.entries = snapshot.entries.to_vec();
+                    self.entries = snapshot.history.to_vec();
                     self.shape = Shape::of_entries(&self.entries);
                     self.before = snapshot.meta.last;
                 }

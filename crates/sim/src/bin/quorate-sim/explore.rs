@@ -1,11 +1,12 @@
 //! A campaign: many seeds on some threads, each seed on one of them. The sum does not depend on
-//! which thread ran which seed.
+//! which thread ran which seed. What it says of itself is in `report.rs`.
 
 #![expect(
     clippy::disallowed_types,
     reason = "a campaign says how long it took; no seed sees it"
 )]
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -15,16 +16,31 @@ use std::time::Instant;
 use quorate_sim::{Counts, Options, Outcome, Source, WorldName, run};
 
 use crate::replay::{self, Run};
+use crate::{report, shrink, twice};
+
+/// What a campaign runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Campaign {
+    pub(crate) world: WorldName,
+    pub(crate) seeds: Range<u64>,
+    /// Only every so manieth of them.
+    pub(crate) every: u64,
+    /// Happenings under faults in each.
+    pub(crate) events: u64,
+    pub(crate) threads: usize,
+}
 
 /// What the seeds of a campaign add up to.
 #[derive(Default)]
-struct Total {
-    seeds: u64,
-    counts: Counts,
+pub(crate) struct Total {
+    pub(crate) seeds: u64,
+    pub(crate) counts: Counts,
     /// Combined so that the order of the seeds does not matter.
-    digest: u64,
+    pub(crate) digest: u64,
     /// Slowest recovery, in nanoseconds of virtual time, and its seed.
-    slowest: (u64, u64),
+    pub(crate) slowest: (u64, u64),
+    /// The hashes of the seeds that are to be run twice.
+    pub(crate) sample: BTreeMap<u64, u64>,
     failed: Option<u64>,
 }
 
@@ -43,70 +59,66 @@ impl Total {
     }
 }
 
-/// Runs all `seeds` and prints the sum, or the first failure in full.
-pub(crate) fn explore(
-    world: WorldName,
-    seeds: Range<u64>,
-    events: u64,
-    threads: usize,
-) -> ExitCode {
-    let began = Instant::now();
-    let next = AtomicU64::new(seeds.start);
-    let has_failed = AtomicBool::new(false);
-    let total = Mutex::new(Total::default());
-    let options = Options::new(events);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                while !has_failed.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
-                    let outcome = run(world, &Source::Seed(seed), options);
-                    has_failed.fetch_or(outcome.violation.is_some(), Ordering::Relaxed);
-                    if let Ok(mut total) = total.lock() {
-                        total.add(seed, &outcome);
+impl Campaign {
+    /// Runs all seeds, until one fails. `sampled` says whose hashes are kept.
+    pub(crate) fn run(&self, sampled: impl Fn(u64) -> bool + Sync) -> Total {
+        let next = AtomicU64::new(self.seeds.start);
+        let has_failed = AtomicBool::new(false);
+        let total = Mutex::new(Total::default());
+        let work = || {
+            while !has_failed.load(Ordering::Relaxed) {
+                let seed = next.fetch_add(self.every, Ordering::Relaxed);
+                if seed >= self.seeds.end {
+                    break;
+                }
+                let outcome = run(self.world, &Source::Seed(seed), Options::new(self.events));
+                has_failed.fetch_or(outcome.violation.is_some(), Ordering::Relaxed);
+                if let Ok(mut total) = total.lock() {
+                    total.add(seed, &outcome);
+                    if sampled(seed) {
+                        total.sample.insert(seed, outcome.digest);
                     }
                 }
-            });
-        }
-    });
-    let total = total
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(seed) = total.failed {
-        return replay::replay(
-            &Run {
-                world,
-                source: Source::Seed(seed),
-                events,
-            },
-            None,
-            false,
-        );
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.max(1) {
+                scope.spawn(work);
+            }
+        });
+        total
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-    print_total(&total, began.elapsed().as_secs_f64());
-    ExitCode::SUCCESS
 }
 
-fn print_total(total: &Total, seconds: f64) {
-    let counts = &total.counts;
-    let per_commit = counts.events as f64 / counts.committed.max(1) as f64;
-    print!("{counts}");
-    println!("{per_commit:>14.1}  events per committed entry");
-    let (nanos, seed) = total.slowest;
-    println!(
-        "{:>14}  ms to recover at worst (seed {seed})",
-        nanos / 1_000_000
-    );
-    println!(
-        "{:>14}  seeds in {seconds:.1} s, all properties held",
-        total.seeds
-    );
-    println!(
-        "{:>14.0}  events per second",
-        counts.events as f64 / seconds
-    );
-    println!("campaign hash: {:016x}", total.digest);
+/// Runs all seeds and prints the sum, or the first failure in full.
+pub(crate) fn explore(campaign: &Campaign, shrinks: bool) -> ExitCode {
+    let began = Instant::now();
+    let total = campaign.run(|seed| twice::is_sampled(campaign, seed));
+    if let Some(seed) = total.failed {
+        let run = Run {
+            world: campaign.world,
+            source: Source::Seed(seed),
+            events: campaign.events,
+        };
+        let code = replay::replay(&run, None, false);
+        if shrinks {
+            return shrink::shrink(&run, &shrink::Budget::default());
+        }
+        println!("shrink: cargo run --release -p quorate-sim -- shrink {run}");
+        return code;
+    }
+    report::print(&total, campaign.threads, began.elapsed().as_secs_f64());
+    match twice::check(campaign, &total.sample) {
+        Ok(count) => {
+            println!("{count:>14}  seeds had the same history in another process");
+            println!("campaign hash: {:016x}", total.digest);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            println!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
 }

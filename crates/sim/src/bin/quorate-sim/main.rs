@@ -7,12 +7,22 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use quorate_sim::{Case, Options, Source, WorldName};
 
+use explore::Campaign;
 use replay::Run;
 
 mod explore;
 mod replay;
+mod report;
+mod shrink;
+mod twice;
 
 /// Runs worlds of Raft engines under faults, one per seed, and checks every one of them.
+///
+/// Happenings are everything that comes about at its time: arrivals, wake-ups, ends of syncs,
+/// faults, requests; `--events` counts those. Rates count useful events: each delivery to a node
+/// that runs, each completion of a disk, and each other step of an engine that does something,
+/// all of them once. A step that a delivery or a completion causes is not counted again, and ticks
+/// in which an engine does nothing are not counted.
 #[derive(Parser)]
 #[command(name = "quorate-sim")]
 struct Cli {
@@ -24,18 +34,11 @@ struct Cli {
 enum Command {
     /// Run many seeds and add up what happened. Stops at the first that fails.
     Explore {
-        /// The world.
-        #[arg(long, default_value_t = WorldName::Engines)]
-        world: WorldName,
-        /// Seeds, as FROM..TO without TO.
-        #[arg(long, value_parser = parse_range, default_value = "0..2000")]
-        seeds: Range<u64>,
-        /// Happenings under faults in each seed.
-        #[arg(long, default_value_t = Options::DEFAULT_EVENTS)]
-        events: u64,
-        /// Seeds that run at the same time.
-        #[arg(long, default_value_t = 2)]
-        threads: usize,
+        #[command(flatten)]
+        seeds: Seeds,
+        /// Shrink a failure at once.
+        #[arg(long)]
+        shrink: bool,
     },
     /// Run one seed, or one tape, again.
     Replay {
@@ -48,6 +51,51 @@ enum Command {
         #[arg(long)]
         trace: bool,
     },
+    /// Make a failing run small: the same violation by few choices and events.
+    Shrink {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        budget: shrink::Budget,
+    },
+    /// Print the hash of each seed.
+    #[command(hide = true)]
+    Digest {
+        #[command(flatten)]
+        seeds: Seeds,
+        /// Run only every so manieth seed.
+        #[arg(long, default_value_t = 1)]
+        every: u64,
+    },
+}
+
+/// Many seeds.
+#[derive(Args)]
+struct Seeds {
+    /// The world.
+    #[arg(long, default_value_t = WorldName::Engines)]
+    world: WorldName,
+    /// Seeds, as FROM..TO without TO.
+    #[arg(long, value_parser = parse_range, default_value = "0..2000")]
+    seeds: Range<u64>,
+    /// Happenings under faults in each seed.
+    #[arg(long, default_value_t = Options::DEFAULT_EVENTS)]
+    events: u64,
+    /// Seeds that run at the same time.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+}
+
+impl Seeds {
+    fn every(self, every: u64) -> Campaign {
+        Campaign {
+            world: self.world,
+            seeds: self.seeds,
+            every: every.max(1),
+            events: self.events,
+            threads: self.threads,
+        }
+    }
 }
 
 /// Which run is meant.
@@ -83,17 +131,14 @@ impl From<Which> for Run {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Explore {
-            world,
-            seeds,
-            events,
-            threads,
-        } => explore::explore(world, seeds, events, threads),
+        Command::Explore { seeds, shrink } => explore::explore(&seeds.every(1), shrink),
         Command::Replay {
             which,
             stop_at,
             trace,
         } => replay::replay(&which.into(), stop_at, trace),
+        Command::Shrink { which, budget } => shrink::shrink(&which.into(), &budget),
+        Command::Digest { seeds, every } => twice::print(&seeds.every(every)),
     }
 }
 
