@@ -62,6 +62,8 @@ pub enum Site {
     Room,
     /// When and where a log is damaged, and how much of it.
     Damage,
+    /// What a host asks of its log next (`crash_points/`).
+    StorageCall,
 }
 
 /// A seeded stream of choices.

@@ -42,6 +42,7 @@
 mod check;
 mod choice;
 mod counts;
+pub mod crash_points;
 mod describe;
 mod digest;
 pub mod history;

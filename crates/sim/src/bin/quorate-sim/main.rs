@@ -1,11 +1,13 @@
-//! The command line of the simulator: explores many seeds, or replays one. What a seed does is
-//! in the library.
+//! The command line of the simulator: explores many seeds, replays one, or crashes a log. What a
+//! seed does is in the library.
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use quorate_sim::Options;
+use quorate_sim::crash_points::Point;
 
+mod crash_points;
 mod explore;
 mod replay;
 
@@ -31,6 +33,24 @@ enum Command {
         #[arg(long, default_value_t = 2)]
         threads: usize,
     },
+    /// Crash a log after every operation on its disk, in every way that is worth trying.
+    CrashPoints {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// How many seeds, from the first one on. Stops at the first that fails.
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// Calls of a host in each seed.
+        #[arg(long, default_value_t = 25)]
+        calls: u64,
+        /// Subsets of the unsynced writes that are drawn where not all can be tried.
+        #[arg(long, default_value_t = 32)]
+        subsets: u64,
+        /// Only this crash point, as it was printed.
+        #[arg(long)]
+        at: Option<Point>,
+    },
     /// Run one seed again.
     Replay {
         /// The seed.
@@ -55,6 +75,16 @@ fn main() -> ExitCode {
             events,
             threads,
         } => explore::explore(seeds, events, threads),
+        Command::CrashPoints {
+            seed,
+            seeds,
+            calls,
+            subsets,
+            at,
+        } => {
+            let seeds = seed..seed.saturating_add(seeds);
+            crash_points::crash_points(seeds, calls, subsets, at.as_ref())
+        }
         Command::Replay {
             seed,
             events,
