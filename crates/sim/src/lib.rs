@@ -45,6 +45,7 @@ mod calm;
 mod check;
 mod choice;
 mod counts;
+pub mod crash_points;
 mod describe;
 mod digest;
 pub mod history;

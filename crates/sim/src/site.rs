@@ -152,6 +152,8 @@ sites! {
     Size,
     /// Which disk is damaged, and for how long it is gone.
     Wipe,
+    /// What a host asks of its log next (`crash_points/`).
+    StorageCall,
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! The command line of the simulator: explores many seeds, or replays one. What a seed does is
-//! in the library.
+//! The command line of the simulator: explores many seeds, replays one, or crashes a log. What a
+//! seed does is in the library.
 
 use std::ops::Range;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use quorate_sim::crash_points::Point;
 use quorate_sim::{Case, Options, Source, WorldName};
 
 use explore::Campaign;
 use replay::Run;
 
+mod crash_points;
 mod explore;
 mod replay;
 mod report;
@@ -39,6 +41,24 @@ enum Command {
         /// Shrink a failure at once.
         #[arg(long)]
         shrink: bool,
+    },
+    /// Crash a log after every operation on its disk, in every way that is worth trying.
+    CrashPoints {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// How many seeds, from the first one on. Stops at the first that fails.
+        #[arg(long, default_value_t = 1)]
+        seeds: u64,
+        /// Calls of a host in each seed.
+        #[arg(long, default_value_t = 25)]
+        calls: u64,
+        /// Subsets of the unsynced writes that are drawn where not all can be tried.
+        #[arg(long, default_value_t = 32)]
+        subsets: u64,
+        /// Only this crash point, as it was printed.
+        #[arg(long)]
+        at: Option<Point>,
     },
     /// Run one seed, or one tape, again.
     Replay {
@@ -132,6 +152,16 @@ impl From<Which> for Run {
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Explore { seeds, shrink } => explore::explore(&seeds.every(1), shrink),
+        Command::CrashPoints {
+            seed,
+            seeds,
+            calls,
+            subsets,
+            at,
+        } => {
+            let seeds = seed..seed.saturating_add(seeds);
+            crash_points::crash_points(seeds, calls, subsets, at.as_ref())
+        }
         Command::Replay {
             which,
             stop_at,

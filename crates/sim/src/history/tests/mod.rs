@@ -1,5 +1,6 @@
 //! Histories against both checkers. Here is what is shared: a cluster of one log that tells both
-//! of everything. Histories by hand are in `made_up.rs`, histories by chance in `random.rs`.
+//! of everything. Histories by hand are in `made_up.rs`, histories by chance in `random.rs`, and
+//! any answers at all in `small.rs`.
 
 use quorate_core::{EntryId, LogIndex, Term};
 
@@ -9,6 +10,7 @@ use crate::check::Violation;
 
 mod made_up;
 mod random;
+mod small;
 
 /// A log, clients, and both checkers.
 struct Cluster {
