@@ -3,7 +3,9 @@
 
 use std::io::ErrorKind;
 
-use quorate_log::{AfterFailedSync, BirthStage, Crash, DamageKind, MemDisk, StorageError};
+use quorate_log::{
+    AfterFailedSync, BirthStage, Crash, DamageKind, DiskCall, Lasting, MemDisk, StorageError,
+};
 
 use crate::common::*;
 
@@ -106,7 +108,7 @@ fn what_a_crashed_process_left_unsynced_is_durable_once_it_was_recovered() {
 fn a_failed_write_poisons_the_log_and_leaves_what_was_acknowledged() {
     for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
         let (disk, mut log, model) = started();
-        disk.fail_write(0, kind);
+        disk.fail_call(DiskCall::Write, 0, kind);
         assert!(log.perform(&[append([entry(2, 1, vec![4; 900])])]).is_err());
         assert!(matches!(log.perform(&[]), Err(StorageError::Poisoned)));
         drop(log);
@@ -141,7 +143,7 @@ fn a_full_disk_stops_preparing_and_nothing_else_until_the_segment_is_full() {
 fn an_unreadable_sector_fails_the_read_and_nothing_else() {
     let (disk, model) = furnished();
     let mut log = reopen_as(&disk, &model).log;
-    disk.fail_reads(Some((&segment(1), 512)));
+    disk.break_sector(&segment(1), 512, Lasting::UntilWritten);
     let read = log.read(index(1), model.entries[0].id(), 1);
     assert!(matches!(read, Err(StorageError::Io(_))), "{read:?}");
     assert!(
@@ -149,7 +151,7 @@ fn an_unreadable_sector_fails_the_read_and_nothing_else() {
         "other entries are readable"
     );
     log.perform(&[append([noop(11, 3)])]).unwrap();
-    disk.fail_reads(None);
+    disk.mend_sectors();
     assert!(
         log.read(index(1), model.entries[0].id(), 1).is_ok(),
         "a passing failure passes"
