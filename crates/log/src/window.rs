@@ -11,22 +11,26 @@ use crate::segment::SECTOR;
 /// Bytes read at once.
 pub(crate) const WINDOW: u64 = 64 * 1024;
 
-/// Bytes of one file. It does not notice writes: [`Window::forget`] after each.
+/// Bytes of one file. It does not notice writes, nor that the file is another:
+/// [`Window::turn_to`] after each.
 #[derive(Default)]
 pub(crate) struct Window {
     buffer: Vec<u8>,
     start: u64,
     filled: usize,
+    /// Bytes to read at once: of a small file, no more than there are.
+    wanted: usize,
 }
 
 impl Window {
-    /// Drops what was read, because the file or its content is another now.
-    pub(crate) const fn forget(&mut self) {
+    /// Drops what was read, because the content is another now, or the file: one of `size` bytes.
+    pub(crate) fn turn_to(&mut self, size: u64) {
         self.filled = 0;
+        self.wanted = usize::try_from(size.min(WINDOW)).unwrap_or_default();
     }
 
-    /// The bytes `[offset, offset + length)`, fewer at the end of the file. `length` is at most
-    /// [`WINDOW`].
+    /// The bytes `[offset, offset + length)`, fewer at the end of the file that was turned to.
+    /// `length` is at most [`WINDOW`].
     pub(crate) fn get<F: DiskFile>(
         &mut self,
         file: &NamedFile<F>,
@@ -35,9 +39,12 @@ impl Window {
     ) -> Result<&[u8], IoFailure> {
         let end = self.start + self.filled as u64;
         if offset < self.start || offset + length > end {
-            self.buffer.resize(WINDOW as usize, 0);
+            if self.buffer.len() < self.wanted {
+                self.buffer.resize(self.wanted, 0);
+            }
             self.filled = 0;
-            self.filled = file.read(&mut self.buffer, offset)?;
+            let room = self.buffer.get_mut(..self.wanted).unwrap_or_default();
+            self.filled = file.read(room, offset)?;
             self.start = offset;
         }
         let filled = self.buffer.get(..self.filled).unwrap_or_default();
