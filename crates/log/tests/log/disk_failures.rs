@@ -138,6 +138,41 @@ fn a_full_disk_stops_preparing_and_nothing_else_until_the_segment_is_full() {
     reopen_as(&disk, &model);
 }
 
+/// Scenario G08: wherever the room ends while a segment is prepared, trying again goes on.
+#[test]
+fn preparing_goes_on_after_no_room_for_any_of_its_calls() {
+    let calls = [
+        (DiskCall::Create, 0),
+        // Of the zeros, and of the header.
+        (DiskCall::Write, 0),
+        (DiskCall::Write, 1),
+        (DiskCall::Sync, 0),
+        (DiskCall::Sync, 1),
+        (DiskCall::Rename, 0),
+        (DiskCall::SyncDir, 0),
+    ];
+    for (call, skip) in calls {
+        let (disk, mut log, mut model) = started();
+        disk.fail_call(call, skip, ErrorKind::StorageFull);
+        let mut failures = 0;
+        loop {
+            match log.housekeep(4096) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(StorageError::Full(_)) => failures += 1,
+                Err(error) => panic!("{call:?} after {skip}: {error}"),
+            }
+        }
+        assert_eq!(failures, 1, "{call:?} after {skip}");
+        let write = append([entry(2, 1, vec![1; 3900])]);
+        log.perform(std::slice::from_ref(&write)).unwrap();
+        model.perform(&write);
+        drop(log);
+        disk.crash(Crash::Power(&mut |_| false));
+        reopen_as(&disk, &model);
+    }
+}
+
 /// Fault table row 7
 #[test]
 fn an_unreadable_sector_fails_the_read_and_nothing_else() {

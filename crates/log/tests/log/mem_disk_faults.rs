@@ -28,19 +28,24 @@ fn with_two_files() -> (MemDisk, MemFile, MemFile) {
     (disk, a, b)
 }
 
+/// A handle of the present life.
+fn alive(disk: &MemDisk) -> MemDisk {
+    disk.clone()
+}
+
 fn kind<T>(outcome: std::io::Result<T>) -> Option<ErrorKind> {
     outcome.err().map(|error| error.kind())
 }
+
+/// Makes one call, and gives the error.
+type MakeCall<'a> = &'a dyn Fn(&mut MemDisk, &mut MemFile) -> Option<ErrorKind>;
 
 #[test]
 fn each_call_fails_when_it_is_due_and_does_nothing() {
     let busy = ErrorKind::ResourceBusy;
     let (mut disk, mut a, _) = with_two_files();
     let before = disk.fork();
-    let calls: [(
-        DiskCall,
-        &dyn Fn(&mut MemDisk, &mut MemFile) -> Option<ErrorKind>,
-    ); 11] = [
+    let calls: [(DiskCall, MakeCall<'_>); 11] = [
         (DiskCall::Lock, &|disk, _| kind(disk.lock())),
         (DiskCall::Open, &|disk, _| kind(disk.open("a"))),
         (DiskCall::Create, &|disk, _| kind(disk.create("c"))),
@@ -289,7 +294,7 @@ fn a_faked_sync_succeeds_and_nothing_is_ever_durable_by_it() {
     disk.fake_sync(0);
     disk.sync_dir().unwrap();
     disk.crash(Crash::Power(&mut |_| true));
-    assert_eq!(disk.clone().list().unwrap(), ["a", "b"]);
+    assert_eq!(alive(&disk).list().unwrap(), ["a", "b"]);
     assert_eq!(disk.content("a").unwrap(), [1; 2048]);
     assert_eq!(disk.content("b").unwrap()[0], 9);
 }
@@ -307,14 +312,14 @@ fn a_restored_image_is_what_was_seen_in_the_older_one_durably() {
     disk.restore_from(&older);
     assert!(c.sync_data().is_err(), "the process is gone");
     disk.crash(Crash::Power(&mut |_| false));
-    assert_eq!(disk.clone().list().unwrap(), ["a", "b"]);
+    assert_eq!(alive(&disk).list().unwrap(), ["a", "b"]);
     assert_eq!(disk.content("a").unwrap()[..512], [5; 512]);
-    let a = disk.clone().open("a").unwrap().unwrap();
+    let a = alive(&disk).open("a").unwrap().unwrap();
     assert!(a.read_at(&mut [0; 8], 0).is_ok(), "it is another disk");
     // The older image is left as it was.
     older.crash(Crash::Power(&mut |_| false));
     assert_eq!(older.content("a").unwrap(), [1; 2048]);
-    let mut new = disk.clone().create("e").unwrap();
+    let mut new = alive(&disk).create("e").unwrap();
     write(&mut new, 0, &[1]);
     assert_eq!(
         disk.content("a").unwrap()[0],
