@@ -43,8 +43,7 @@ impl Window {
                 self.buffer.resize(self.wanted, 0);
             }
             self.filled = 0;
-            let room = self.buffer.get_mut(..self.wanted).unwrap_or_default();
-            self.filled = file.read(room, offset)?;
+            self.filled = self.read(file, offset, length)?;
             self.start = offset;
         }
         let filled = self.buffer.get(..self.filled).unwrap_or_default();
@@ -52,6 +51,27 @@ impl Window {
         let rest = filled.get(skip..).unwrap_or_default();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         Ok(rest.get(..length).unwrap_or(rest))
+    }
+
+    /// Reads `length` bytes and as much more as the window takes; those alone where something
+    /// behind them cannot be read and nobody may ever ask for it.
+    fn read<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        offset: u64,
+        length: u64,
+    ) -> Result<usize, IoFailure> {
+        let all = self.buffer.get_mut(..self.wanted).unwrap_or_default();
+        match file.read(all, offset) {
+            Ok(filled) => Ok(filled),
+            Err(failure) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                match all.get_mut(..length) {
+                    Some(needed) => file.read(needed, offset),
+                    None => Err(failure),
+                }
+            }
+        }
     }
 
     /// The header at `place`, if one verifies there.

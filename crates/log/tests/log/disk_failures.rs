@@ -4,7 +4,8 @@
 use std::io::ErrorKind;
 
 use quorate_log::{
-    AfterFailedSync, BirthStage, Crash, DamageKind, DiskCall, Lasting, MemDisk, StorageError,
+    AfterFailedSync, BirthStage, Crash, DamageKind, DiskCall, Lasting, MemDisk, ReadOutcome,
+    StorageError,
 };
 
 use crate::common::*;
@@ -191,6 +192,26 @@ fn an_unreadable_sector_fails_the_read_and_nothing_else() {
         log.read(index(1), model.entries[0].id(), 1).is_ok(),
         "a passing failure passes"
     );
+}
+
+/// Fault table row 7: what is read ahead is not what was asked for.
+#[test]
+fn an_unreadable_sector_leaves_the_entries_before_it_in_its_segment_readable() {
+    let disk = MemDisk::new();
+    let mut log = open(&disk).unwrap().log;
+    let entries: Vec<_> = (1..=3).map(|at| entry(at, 1, vec![7; 600])).collect();
+    log.perform(&[term(1), append(entries.clone())]).unwrap();
+    // A sector of the third alone.
+    disk.break_sector(&segment(1), 2048, Lasting::UntilWritten);
+    for entry in &entries[..2] {
+        let read = log.read(entry.index, entry.id(), u64::MAX).unwrap();
+        assert_eq!(
+            read,
+            ReadOutcome::Found([entry.clone()].into_iter().collect())
+        );
+    }
+    let read = log.read(index(1), entries[2].id(), u64::MAX);
+    assert!(matches!(read, Err(StorageError::Io(_))), "{read:?}");
 }
 
 #[test]
