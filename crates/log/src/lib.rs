@@ -68,7 +68,10 @@ pub use error::{Damage, DamageKind, IoFailure, Misuse, OpenError, Operation, Sto
 pub use fs_disk::{FsDisk, FsFile};
 pub use identity::{BirthStage, ClusterId, DirectoryId, Founding, Identity};
 pub use log::{Log, Performed, Write};
-pub use mem_disk::{AfterFailedSync, Crash, DiskOperation, MemDisk, MemFile, Unsynced};
+pub use mem_disk::{
+    AfterFailedSync, Crash, DiskCall, DiskOperation, Fate, Lasting, MemDisk, MemFile, TearUnit,
+    Unsynced,
+};
 pub use open::Opened;
 pub use options::{FreshIds, LogOptions, Owner};
 pub use reading::ReadOutcome;

@@ -20,7 +20,7 @@ use crate::recovery::{Found, recover};
 use crate::segment::{self, SPARE};
 use crate::slots::Slot;
 use crate::tail::Verdict;
-use crate::window::{WINDOW, Window};
+use crate::window::WINDOW;
 use crate::witness::{Witness, WitnessFile};
 
 /// An open log and what it holds.
@@ -203,12 +203,12 @@ fn settle<D: Disk>(
 
 /// Writes the last batch again, the same bytes, and zeros over the rest of its segment.
 fn write_again<F: DiskFile>(found: &mut Found<F>) -> Result<(), IoFailure> {
-    let mut window = Window::default();
     let (mut at, end) = (found.last_batch_start, found.next.offset);
-    let file = &mut found.segment.file;
+    let (window, file) = (&mut found.window, &mut found.segment.file);
+    window.turn_to(found.segment.size);
     while at < end {
-        let bytes = window.get(file, at, (end - at).min(WINDOW))?.to_vec();
-        at += file.write_all(&mut [IoSlice::new(&bytes)], at)?.max(1);
+        let bytes = window.get(file, at, (end - at).min(WINDOW))?;
+        at += file.write_all(&mut [IoSlice::new(bytes)], at)?.max(1);
     }
     file.write_zeros(end, found.segment.size)?;
     file.sync()

@@ -60,7 +60,9 @@ impl<D: Disk> Log<D> {
         }
         let mut found = Gathered::new(from, to.index, limit_bytes);
         // What was read before may have been written over.
-        self.reader.window.forget();
+        if let Some(segment) = &self.reader.segment {
+            self.reader.window.turn_to(segment.size);
+        }
         while !found.complete {
             let Some(stretch) = self.positions.stretch(found.next) else {
                 break;
@@ -80,9 +82,11 @@ impl<D: Disk> Log<D> {
         {
             return Ok(());
         }
-        self.reader.window.forget();
+        // Not to be read through the window of another, should this one not open.
+        self.reader.segment = None;
         match Segment::open(&self.disk, self.seed, number) {
             Ok(segment) => {
+                self.reader.window.turn_to(segment.size);
                 self.reader.segment = Some(segment);
                 Ok(())
             }

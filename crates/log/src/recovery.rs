@@ -35,6 +35,8 @@ pub(crate) struct Found<F> {
     pub(crate) memberships: Vec<(LogIndex, Membership)>,
     /// What was beyond the end.
     pub(crate) verdict: Verdict,
+    /// What it was read through.
+    pub(crate) window: Window,
 }
 
 /// Reads the log whose segments have these `numbers`, in ascending order.
@@ -134,7 +136,7 @@ impl Reader {
         offset: u64,
     ) -> Result<Walked, OpenError> {
         if offset == FIRST_BATCH {
-            self.window.forget();
+            self.window.turn_to(segment.size);
         }
         let (chain, number) = (self.chain, self.last_batch);
         let start = Start {
@@ -246,6 +248,7 @@ impl Reader {
             positions: self.positions,
             memberships: self.memberships,
             verdict,
+            window: self.window,
             segment,
         })
     }

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use bytes::{Buf, BufMut};
 
 use crate::disk::{Disk, DiskFile};
-use crate::error::{Damage, DamageKind, IoFailure, OpenError};
+use crate::error::{Damage, DamageKind, IoFailure, OpenError, Operation};
 use crate::frame::LogSeed;
 use crate::named_file::NamedFile;
 
@@ -96,8 +96,10 @@ pub(crate) struct Spare<F> {
 }
 
 impl<F: DiskFile> Spare<F> {
-    /// Starts from nothing.
+    /// Starts from nothing. An attempt that found no room may have left its file behind.
     pub(crate) fn create<D: Disk<File = F>>(disk: &D) -> Result<Self, IoFailure> {
+        disk.remove(SPARE)
+            .map_err(IoFailure::at(Operation::Remove, SPARE))?;
         Ok(Self {
             file: NamedFile::create(disk, SPARE)?,
             zeroed: 0,

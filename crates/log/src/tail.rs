@@ -132,7 +132,7 @@ fn residue<F: DiskFile>(
         end.from >= FIRST_BATCH,
         "the header of a segment is no residue"
     );
-    window.forget();
+    window.turn_to(end.segment.size);
     let range = (end.from, end.segment.size);
     Ok(window.residue(&end.segment.file, seed, end.segment.number, range)?)
 }

@@ -11,22 +11,26 @@ use crate::segment::SECTOR;
 /// Bytes read at once.
 pub(crate) const WINDOW: u64 = 64 * 1024;
 
-/// Bytes of one file. It does not notice writes: [`Window::forget`] after each.
+/// Bytes of one file. It does not notice writes, nor that the file is another:
+/// [`Window::turn_to`] after each.
 #[derive(Default)]
 pub(crate) struct Window {
     buffer: Vec<u8>,
     start: u64,
     filled: usize,
+    /// Bytes to read at once: of a small file, no more than there are.
+    wanted: usize,
 }
 
 impl Window {
-    /// Drops what was read, because the file or its content is another now.
-    pub(crate) const fn forget(&mut self) {
+    /// Drops what was read, because the content is another now, or the file: one of `size` bytes.
+    pub(crate) fn turn_to(&mut self, size: u64) {
         self.filled = 0;
+        self.wanted = usize::try_from(size.min(WINDOW)).unwrap_or_default();
     }
 
-    /// The bytes `[offset, offset + length)`, fewer at the end of the file. `length` is at most
-    /// [`WINDOW`].
+    /// The bytes `[offset, offset + length)`, fewer at the end of the file that was turned to.
+    /// `length` is at most [`WINDOW`].
     pub(crate) fn get<F: DiskFile>(
         &mut self,
         file: &NamedFile<F>,
@@ -35,9 +39,11 @@ impl Window {
     ) -> Result<&[u8], IoFailure> {
         let end = self.start + self.filled as u64;
         if offset < self.start || offset + length > end {
-            self.buffer.resize(WINDOW as usize, 0);
+            if self.buffer.len() < self.wanted {
+                self.buffer.resize(self.wanted, 0);
+            }
             self.filled = 0;
-            self.filled = file.read(&mut self.buffer, offset)?;
+            self.filled = self.read(file, offset, length)?;
             self.start = offset;
         }
         let filled = self.buffer.get(..self.filled).unwrap_or_default();
@@ -45,6 +51,27 @@ impl Window {
         let rest = filled.get(skip..).unwrap_or_default();
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         Ok(rest.get(..length).unwrap_or(rest))
+    }
+
+    /// Reads `length` bytes and as much more as the window takes; those alone where something
+    /// behind them cannot be read and nobody may ever ask for it.
+    fn read<F: DiskFile>(
+        &mut self,
+        file: &NamedFile<F>,
+        offset: u64,
+        length: u64,
+    ) -> Result<usize, IoFailure> {
+        let all = self.buffer.get_mut(..self.wanted).unwrap_or_default();
+        match file.read(all, offset) {
+            Ok(filled) => Ok(filled),
+            Err(failure) => {
+                let length = usize::try_from(length).unwrap_or(usize::MAX);
+                match all.get_mut(..length) {
+                    Some(needed) => file.read(needed, offset),
+                    None => Err(failure),
+                }
+            }
+        }
     }
 
     /// The header at `place`, if one verifies there.

@@ -1,8 +1,8 @@
 //! What a crash leaves of a directory in memory.
 
-use super::state::{Inode, NameChange, State, overlay};
+use super::state::State;
 
-/// The unit in which an interrupted write is old or new.
+/// Bytes of a sector.
 pub(super) const SECTOR: u64 = 512;
 
 /// How a process ends.
@@ -13,12 +13,49 @@ pub enum Crash<'a> {
     /// The power: of what was not synced survives what this function says, asked in the order
     /// in which it was written.
     Power(&'a mut dyn FnMut(Unsynced<'_>) -> bool),
+    /// The power, on a disk that does worse than the log assumes: it may leave garbage where it
+    /// was writing, which is damage and no torn write.
+    Surge(&'a mut dyn FnMut(Unsynced<'_>) -> Fate),
+}
+
+/// What becomes of something unsynced when the power is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It survives.
+    Kept,
+    /// It is as if it had not been written.
+    Lost,
+    /// There is neither the old nor the new content, but bytes that follow from this number. For
+    /// a length or a name it means the same as [`Fate::Kept`].
+    Garbage(u64),
+}
+
+/// The unit in which an interrupted write is old or new. The log is made for sectors; the larger
+/// unit leaves some of what those can leave, and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TearUnit {
+    /// 512 bytes.
+    #[default]
+    Sector,
+    /// 4096 bytes.
+    Page,
+}
+
+impl TearUnit {
+    /// Its size in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Self::Sector => SECTOR,
+            Self::Page => 4096,
+        }
+    }
 }
 
 /// Something that a loss of power may keep or lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsynced<'a> {
-    /// One write to one sector of 512 bytes.
+    /// One write to one sector of 512 bytes, or to one [`TearUnit`] where that is another.
     Sector {
         /// The file, by the name it last had.
         name: &'a str,
@@ -40,79 +77,48 @@ pub enum Unsynced<'a> {
     },
 }
 
+/// What a file asks when the power is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Whether the part of a write survives that falls into the unit at this offset.
+    Piece(u64),
+    /// Whether this length survives.
+    Length(u64),
+}
+
 impl State {
     /// Ends the process.
     pub(super) fn crash(&mut self, crash: Crash<'_>) {
-        self.life += 1;
-        self.locked = false;
-        self.stop_at = None;
-        let Crash::Power(keep) = crash else { return };
-        let mut names: Vec<(u64, String)> = self
-            .seen
-            .iter()
-            .map(|(name, inode)| (*inode, name.clone()))
-            .collect();
-        names.sort_unstable();
-        for (number, inode) in &mut self.inodes {
-            let at = names.binary_search_by_key(number, |(inode, _)| *inode);
-            let name = at
-                .ok()
-                .and_then(|at| names.get(at))
-                .map_or("", |(_, name)| name);
-            lose_power(inode, name, keep);
+        self.end_process();
+        match crash {
+            Crash::Process => {}
+            Crash::Power(keep) => self.lose_power(&mut |unsynced| match keep(unsynced) {
+                true => Fate::Kept,
+                false => Fate::Lost,
+            }),
+            Crash::Surge(fate) => self.lose_power(fate),
         }
-        for change in std::mem::take(&mut self.changes) {
-            self.settle_name(change, keep);
+    }
+
+    fn lose_power(&mut self, fate: &mut dyn FnMut(Unsynced<'_>) -> Fate) {
+        let Self {
+            images,
+            names,
+            pool,
+            tear_unit,
+            ..
+        } = self;
+        for (inode, image) in images.iter_mut() {
+            let mut name = None;
+            image.lose_power(*tear_unit, pool, |question| {
+                let name = *name.get_or_insert_with(|| names.name_of(*inode).unwrap_or_default());
+                fate(match question {
+                    Question::Piece(offset) => Unsynced::Sector { name, offset },
+                    Question::Length(length) => Unsynced::Length { name, length },
+                })
+            });
         }
-        self.seen.clone_from(&self.durable);
+        names.lose_power(|name| fate(Unsynced::Name { name }) != Fate::Lost);
         self.drop_unnamed();
     }
-
-    fn settle_name(&mut self, change: NameChange, keep: &mut dyn FnMut(Unsynced<'_>) -> bool) {
-        match change {
-            NameChange::Link(name, inode) => {
-                if keep(Unsynced::Name { name: &name }) {
-                    self.durable.insert(name, inode);
-                }
-            }
-            NameChange::Rename(from, to, inode) => {
-                if keep(Unsynced::Name { name: &to }) {
-                    self.durable
-                        .retain(|name, named| *name != from || *named != inode);
-                    self.durable.insert(to, inode);
-                }
-            }
-            NameChange::Unlink(name) => {
-                if keep(Unsynced::Name { name: &name }) {
-                    self.durable.remove(&name);
-                }
-            }
-        }
-    }
-}
-
-fn lose_power(inode: &mut Inode, name: &str, keep: &mut dyn FnMut(Unsynced<'_>) -> bool) {
-    for (offset, data) in std::mem::take(&mut inode.writes) {
-        let length = offset + data.len() as u64;
-        let grows = length > inode.durable.len() as u64;
-        if grows && keep(Unsynced::Length { name, length }) {
-            overlay(&mut inode.durable, length, &[]);
-        }
-        let mut at = offset;
-        let mut rest = data.as_slice();
-        while !rest.is_empty() {
-            let sector = at - at % SECTOR;
-            let here = usize::try_from(sector + SECTOR - at).unwrap_or(usize::MAX);
-            let (piece, after) = rest.split_at_checked(here).unwrap_or((rest, &[]));
-            if keep(Unsynced::Sector {
-                name,
-                offset: sector,
-            }) {
-                overlay(&mut inode.durable, at, piece);
-            }
-            at += piece.len() as u64;
-            rest = after;
-        }
-    }
-    inode.seen.clone_from(&inode.durable);
 }

@@ -1,8 +1,13 @@
 //! A directory in memory as a [`Disk`], for tests and simulations: it keeps apart what a process
-//! sees and what would survive a loss of power, and fails on demand. What each operation does to
-//! the two images is in `state.rs`, what a crash leaves in `crash.rs`.
+//! sees and what would survive a loss of power, and fails on demand. The handles are here, what is
+//! done with the disk by hand in `hand.rs`; what each call does is in `state.rs`.
 
 mod crash;
+mod faults;
+mod hand;
+mod image;
+mod names;
+mod record;
 mod state;
 
 use std::io::{self, IoSlice};
@@ -11,8 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::disk::{Disk, DiskFile};
 use state::State;
 
-pub use crash::{Crash, Unsynced};
-pub use state::{AfterFailedSync, DiskOperation};
+pub use crash::{Crash, Fate, TearUnit, Unsynced};
+pub use faults::{AfterFailedSync, DiskCall, Lasting};
+pub use record::DiskOperation;
 
 /// A directory in memory.
 ///
@@ -68,99 +74,6 @@ impl MemDisk {
             life,
             locked: false,
         }
-    }
-
-    /// A directory of its own with the same content, synced and unsynced.
-    #[must_use]
-    pub fn fork(&self) -> Self {
-        Self::of(self.state().clone())
-    }
-
-    /// Ends the process: every handle is dead, the lock is free, and what `crash` says of
-    /// unsynced data happens.
-    pub fn crash(&self, crash: Crash<'_>) {
-        self.state().crash(crash);
-    }
-
-    /// How many times a loss of power now would ask what to keep.
-    #[must_use]
-    pub fn unsynced(&self) -> usize {
-        let mut count = 0;
-        self.fork().crash(Crash::Power(&mut |_| {
-            count += 1;
-            false
-        }));
-        count
-    }
-
-    /// Lets the next `count` operations happen and stops the world after them: every later
-    /// operation fails, until the crash.
-    pub fn stop_after(&self, count: u64) {
-        self.state().stop_after(count);
-    }
-
-    /// Operations so far. Reads are not counted: they change nothing.
-    #[must_use]
-    pub fn operations(&self) -> u64 {
-        self.state().operations()
-    }
-
-    /// Starts to record operations, or ends it. Returns what was recorded since it was started.
-    pub fn record(&self, on: bool) -> Vec<DiskOperation> {
-        self.state().record(on)
-    }
-
-    /// Fails the sync after the next `skip` ones, of a file or of the directory.
-    pub fn fail_sync(&self, skip: u64, after: AfterFailedSync) {
-        self.state().fail_sync(skip, after);
-    }
-
-    /// Fails the write after the next `skip` ones with an error of this kind, half of it done.
-    pub fn fail_write(&self, skip: u64, kind: io::ErrorKind) {
-        self.state().fail_write(skip, kind);
-    }
-
-    /// Fails every read that touches byte `offset` of the file, until it is called with `None`.
-    pub fn fail_reads(&self, at: Option<(&str, u64)>) {
-        self.state().fail_reads(at);
-    }
-
-    /// Writes at most this many bytes per call from now on, so that writes are short.
-    pub fn shorten_writes(&self, bytes: usize) {
-        self.state().shorten_writes(bytes);
-    }
-
-    /// Files may hold this many bytes together; `StorageFull` beyond.
-    pub fn limit(&self, bytes: u64) {
-        self.state().limit(bytes);
-    }
-
-    /// The names that a process sees, in order.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.state().names()
-    }
-
-    /// Bytes in all files that a process sees.
-    #[must_use]
-    pub fn used_bytes(&self) -> u64 {
-        self.state().used_bytes()
-    }
-
-    /// What a process sees in the file.
-    #[must_use]
-    pub fn content(&self, name: &str) -> Option<Vec<u8>> {
-        self.state().content(name)
-    }
-
-    /// Changes the file behind everybody's back, durably. Nothing happens if it is not there.
-    pub fn corrupt(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        self.state().corrupt(name, change);
-    }
-
-    /// Removes the file behind everybody's back, durably.
-    pub fn lose(&self, name: &str) {
-        self.state().lose(name);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,7 +3,10 @@
 
 use std::io::ErrorKind;
 
-use quorate_log::{AfterFailedSync, BirthStage, Crash, DamageKind, MemDisk, StorageError};
+use quorate_log::{
+    AfterFailedSync, BirthStage, Crash, DamageKind, DiskCall, Lasting, MemDisk, ReadOutcome,
+    StorageError,
+};
 
 use crate::common::*;
 
@@ -106,7 +109,7 @@ fn what_a_crashed_process_left_unsynced_is_durable_once_it_was_recovered() {
 fn a_failed_write_poisons_the_log_and_leaves_what_was_acknowledged() {
     for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
         let (disk, mut log, model) = started();
-        disk.fail_write(0, kind);
+        disk.fail_call(DiskCall::Write, 0, kind);
         assert!(log.perform(&[append([entry(2, 1, vec![4; 900])])]).is_err());
         assert!(matches!(log.perform(&[]), Err(StorageError::Poisoned)));
         drop(log);
@@ -136,12 +139,47 @@ fn a_full_disk_stops_preparing_and_nothing_else_until_the_segment_is_full() {
     reopen_as(&disk, &model);
 }
 
+/// Scenario G08: wherever the room ends while a segment is prepared, trying again goes on.
+#[test]
+fn preparing_goes_on_after_no_room_for_any_of_its_calls() {
+    let calls = [
+        (DiskCall::Create, 0),
+        // Of the zeros, and of the header.
+        (DiskCall::Write, 0),
+        (DiskCall::Write, 1),
+        (DiskCall::Sync, 0),
+        (DiskCall::Sync, 1),
+        (DiskCall::Rename, 0),
+        (DiskCall::SyncDir, 0),
+    ];
+    for (call, skip) in calls {
+        let (disk, mut log, mut model) = started();
+        disk.fail_call(call, skip, ErrorKind::StorageFull);
+        let mut failures = 0;
+        loop {
+            match log.housekeep(4096) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(StorageError::Full(_)) => failures += 1,
+                Err(error) => panic!("{call:?} after {skip}: {error}"),
+            }
+        }
+        assert_eq!(failures, 1, "{call:?} after {skip}");
+        let write = append([entry(2, 1, vec![1; 3900])]);
+        log.perform(std::slice::from_ref(&write)).unwrap();
+        model.perform(&write);
+        drop(log);
+        disk.crash(Crash::Power(&mut |_| false));
+        reopen_as(&disk, &model);
+    }
+}
+
 /// Fault table row 7
 #[test]
 fn an_unreadable_sector_fails_the_read_and_nothing_else() {
     let (disk, model) = furnished();
     let mut log = reopen_as(&disk, &model).log;
-    disk.fail_reads(Some((&segment(1), 512)));
+    disk.break_sector(&segment(1), 512, Lasting::UntilWritten);
     let read = log.read(index(1), model.entries[0].id(), 1);
     assert!(matches!(read, Err(StorageError::Io(_))), "{read:?}");
     assert!(
@@ -149,11 +187,31 @@ fn an_unreadable_sector_fails_the_read_and_nothing_else() {
         "other entries are readable"
     );
     log.perform(&[append([noop(11, 3)])]).unwrap();
-    disk.fail_reads(None);
+    disk.mend_sectors();
     assert!(
         log.read(index(1), model.entries[0].id(), 1).is_ok(),
         "a passing failure passes"
     );
+}
+
+/// Fault table row 7: what is read ahead is not what was asked for.
+#[test]
+fn an_unreadable_sector_leaves_the_entries_before_it_in_its_segment_readable() {
+    let disk = MemDisk::new();
+    let mut log = open(&disk).unwrap().log;
+    let entries: Vec<_> = (1..=3).map(|at| entry(at, 1, vec![7; 600])).collect();
+    log.perform(&[term(1), append(entries.clone())]).unwrap();
+    // A sector of the third alone.
+    disk.break_sector(&segment(1), 2048, Lasting::UntilWritten);
+    for entry in &entries[..2] {
+        let read = log.read(entry.index, entry.id(), u64::MAX).unwrap();
+        assert_eq!(
+            read,
+            ReadOutcome::Found([entry.clone()].into_iter().collect())
+        );
+    }
+    let read = log.read(index(1), entries[2].id(), u64::MAX);
+    assert!(matches!(read, Err(StorageError::Io(_))), "{read:?}");
 }
 
 #[test]

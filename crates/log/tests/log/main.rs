@@ -13,6 +13,7 @@ mod directory;
 mod disk_failures;
 mod forgetful_witness;
 mod mem_disk;
+mod mem_disk_faults;
 mod memberships;
 mod random_histories;
 mod tail;

@@ -4,7 +4,7 @@
 
 use quorate::{Input, StorageJob};
 use quorate_core::{LoadOutcome, NodeId};
-use quorate_log::{AfterFailedSync, BirthStage, ReadOutcome, StorageError, Write};
+use quorate_log::{AfterFailedSync, BirthStage, DiskCall, ReadOutcome, StorageError, Write};
 
 use super::node::Request;
 use super::{Happening, System};
@@ -137,7 +137,7 @@ impl System {
             match kind {
                 0 => disk.fail_sync(0, after),
                 1 => disk.fail_sync(1, after),
-                _ => disk.fail_write(0, std::io::ErrorKind::Other),
+                _ => disk.fail_call(DiskCall::Write, 0, std::io::ErrorKind::Other),
             }
             self.counts.storage_failures += 1;
             self.nodes[node].is_failing = true;
