@@ -59,6 +59,9 @@ impl Applies {
         );
         self.handed = last.index;
         self.unapplied.push(last.index, entries.size_bytes());
+        if self.loaded.last().is_some_and(|last| last.index <= self.handed) {
+            self.loaded = Entries::empty();
+        }
     }
 
     /// The state machine is replaced by a snapshot of everything up to `index`, which lies
@@ -122,16 +125,5 @@ impl Applies {
     /// When a failed load is to be tried again.
     pub(crate) const fn retry_at(&self) -> Option<Time> {
         self.retry_at
-    }
-
-    /// Lets go of loaded entries that were handed over.
-    pub(crate) fn forget_handed(&mut self) {
-        if self
-            .loaded
-            .last()
-            .is_some_and(|last| last.index <= self.handed)
-        {
-            self.loaded = Entries::empty();
-        }
     }
 }

@@ -41,7 +41,9 @@ impl Engine {
         if self.snapshots.installing().is_some() {
             return;
         }
-        self.restore_snapshot();
+        if !self.snapshots.is_restored {
+            self.restore_snapshot();
+        }
         let end = self.commit.min(self.writes.durable());
         while self.applies.handed() < end {
             let Some(room) = self.applies.room(self.config.max_unapplied_bytes) else {
@@ -56,7 +58,6 @@ impl Engine {
             self.snapshots.applied(entries.size_bytes());
             self.outbox.apply(entries);
         }
-        self.applies.forget_handed();
     }
 
     /// Entries `from..=end`, from the window or from what was loaded; none if they are on disk.
