@@ -59,7 +59,11 @@ impl Applies {
         );
         self.handed = last.index;
         self.unapplied.push(last.index, entries.size_bytes());
-        if self.loaded.last().is_some_and(|last| last.index <= self.handed) {
+        if self
+            .loaded
+            .last()
+            .is_some_and(|last| last.index <= self.handed)
+        {
             self.loaded = Entries::empty();
         }
     }
@@ -90,9 +94,12 @@ impl Applies {
         self.unapplied.release_through(self.applied);
     }
 
-    /// Loaded entries that come next.
-    pub(crate) fn loaded(&self) -> Entries {
-        self.loaded.from_index(self.handed.next())
+    /// Loaded entries that come next; `None` where none are left.
+    pub(crate) fn loaded(&self) -> Option<Entries> {
+        if self.loaded.is_empty() {
+            return None;
+        }
+        Some(self.loaded.from_index(self.handed.next()))
     }
 
     /// Whether entries should be loaded now.
