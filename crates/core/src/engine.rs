@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use fastrand::Rng;
 
@@ -55,6 +56,8 @@ pub struct Engine {
     life: Incarnation,
     now: Time,
     rng: Rng,
+    /// Election timeouts are drawn from here, in nanoseconds.
+    election_timeouts: RangeInclusive<u64>,
     hard: HardState,
     memberships: Memberships,
     role: Role,

@@ -104,6 +104,7 @@ impl Outbox {
     /// The actions of the step, in causal order. `unsaved` is the newest save of the hard state
     /// that is not durable, of this step or an earlier one: every message carries the term, so
     /// none may leave before it [Raft 5.1].
+    #[inline]
     pub(crate) fn seal(&mut self, unsaved: WriteId) -> Vec<Action> {
         if self.actions.is_empty() && self.hard_state.is_none() {
             return Vec::new();

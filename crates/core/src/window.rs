@@ -80,6 +80,17 @@ impl Window {
         if is_all && run.size_bytes() <= limit_bytes {
             return Some(run.clone());
         }
+        self.cut_and_gathered(position, (from, through), limit_bytes)
+    }
+
+    /// The same, from the run at this position on.
+    fn cut_and_gathered(
+        &self,
+        position: usize,
+        (from, through): (LogIndex, LogIndex),
+        limit_bytes: u64,
+    ) -> Option<Entries> {
+        let run = self.runs.get(position)?;
         let head = run.between(from, through).limited_to(limit_bytes);
         let last = head.last_id()?;
         if last.index >= through || Some(last) != run.last_id() {
