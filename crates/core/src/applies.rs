@@ -59,6 +59,13 @@ impl Applies {
         );
         self.handed = last.index;
         self.unapplied.push(last.index, entries.size_bytes());
+        if self
+            .loaded
+            .last()
+            .is_some_and(|last| last.index <= self.handed)
+        {
+            self.loaded = Entries::empty();
+        }
     }
 
     /// The state machine is replaced by a snapshot of everything up to `index`, which lies
@@ -87,9 +94,12 @@ impl Applies {
         self.unapplied.release_through(self.applied);
     }
 
-    /// Loaded entries that come next.
-    pub(crate) fn loaded(&self) -> Entries {
-        self.loaded.from_index(self.handed.next())
+    /// Loaded entries that come next; `None` where none are left.
+    pub(crate) fn loaded(&self) -> Option<Entries> {
+        if self.loaded.is_empty() {
+            return None;
+        }
+        Some(self.loaded.from_index(self.handed.next()))
     }
 
     /// Whether entries should be loaded now.
@@ -122,16 +132,5 @@ impl Applies {
     /// When a failed load is to be tried again.
     pub(crate) const fn retry_at(&self) -> Option<Time> {
         self.retry_at
-    }
-
-    /// Lets go of loaded entries that were handed over.
-    pub(crate) fn forget_handed(&mut self) {
-        if self
-            .loaded
-            .last()
-            .is_some_and(|last| last.index <= self.handed)
-        {
-            self.loaded = Entries::empty();
-        }
     }
 }

@@ -4,6 +4,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use fastrand::Rng;
 
@@ -55,6 +56,8 @@ pub struct Engine {
     life: Incarnation,
     now: Time,
     rng: Rng,
+    /// Election timeouts are drawn from here, in nanoseconds.
+    election_timeouts: RangeInclusive<u64>,
     hard: HardState,
     memberships: Memberships,
     role: Role,
@@ -193,13 +196,16 @@ impl Engine {
         self.outbox.seal(self.writes.unsaved_hard_state())
     }
 
-    /// What follows from any change, whatever caused it.
+    /// What follows from any change, whatever caused it. Most steps change little: each part looks
+    /// first whether there is anything for it to do.
     fn settle(&mut self) {
         self.follow_membership();
-        self.advance_transfer();
-        self.tell_commit();
-        self.settle_membership();
-        self.advance_joining();
+        if self.is_leader() {
+            self.advance_transfer();
+            self.tell_commit();
+            self.settle_membership();
+            self.advance_joining();
+        }
         self.drop_needless_snapshot();
         self.hand_over_committed();
         self.ask_for_snapshot();

@@ -175,6 +175,14 @@ impl Entries {
         self.slice(skip..self.len())
     }
 
+    /// The same, of what is not needed any more.
+    pub(crate) fn since(self, index: LogIndex) -> Self {
+        match self.first() {
+            Some(first) if first.index < index => self.from_index(index),
+            Some(_) | None => self,
+        }
+    }
+
     /// The entries with `index` and below.
     #[must_use]
     pub fn up_to_index(&self, index: LogIndex) -> Self {
@@ -228,11 +236,13 @@ impl Entries {
     /// disk has to pass this before the engine relies on it.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        self.iter()
-            .zip(self.iter().skip(1))
-            .all(|(entry, following)| {
+        let follows = |pair: &[Entry]| match pair {
+            [entry, following] => {
                 following.index == entry.index.next() && following.term >= entry.term
-            })
+            }
+            _ => true,
+        };
+        self.windows(2).all(follows)
             && self
                 .first()
                 .is_none_or(|first| first.index != LogIndex::NONE)

@@ -2,7 +2,7 @@
 //! and what it reveals; they cannot get the order wrong.
 
 use alloc::vec::Vec;
-use core::mem;
+use core::{iter, mem};
 
 use crate::{Action, Entries, EntryId, HardState, Message, SnapshotMeta, WriteId};
 
@@ -31,19 +31,21 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Sends a message that reveals nothing unsaved: append, heartbeat, pre-vote, ReadIndex.
+    #[inline]
     pub(crate) fn send(&mut self, message: Message) {
         let needs = WriteId::NONE;
-        self.put::<EARLY>(Action::Send { needs, message });
+        self.put::<EARLY>(|| Action::Send { needs, message });
     }
 
     /// Sends a message that claims what `needs` writes: a vote, an answer to an append.
+    #[inline]
     pub(crate) fn answer(&mut self, message: Message, needs: WriteId) {
-        self.put::<ANSWERS>(Action::Send { needs, message });
+        self.put::<ANSWERS>(|| Action::Send { needs, message });
     }
 
     /// Asks for entries from disk.
     pub(crate) fn load(&mut self, load: Action) {
-        self.put::<LOADS>(load);
+        self.put::<LOADS>(|| load);
     }
 
     /// Saves the hard state. In one step the last word counts; the write keeps its place.
@@ -62,12 +64,12 @@ impl Outbox {
 
     /// Writes entries to the log.
     pub(crate) fn append(&mut self, write: WriteId, entries: Entries) {
-        self.put::<WRITES>(Action::AppendEntries { write, entries });
+        self.put::<WRITES>(|| Action::AppendEntries { write, entries });
     }
 
     /// Installs a received snapshot.
     pub(crate) fn install(&mut self, write: WriteId, snapshot: SnapshotMeta, discard_log: bool) {
-        self.put::<WRITES>(Action::InstallSnapshot {
+        self.put::<WRITES>(|| Action::InstallSnapshot {
             write,
             snapshot,
             discard_log,
@@ -76,22 +78,22 @@ impl Outbox {
 
     /// Replaces the state machine by a durable snapshot, before anything more is applied.
     pub(crate) fn restore(&mut self, snapshot: SnapshotMeta) {
-        self.put::<RESTORES>(Action::RestoreSnapshot { snapshot });
+        self.put::<RESTORES>(|| Action::RestoreSnapshot { snapshot });
     }
 
     /// Lets the host drop entries that a durable snapshot holds.
     pub(crate) fn purge(&mut self, through: EntryId) {
-        self.put::<RESTORES>(Action::PurgeLog { through });
+        self.put::<RESTORES>(|| Action::PurgeLog { through });
     }
 
     /// Hands committed and durable entries to the state machine.
     pub(crate) fn apply(&mut self, entries: Entries) {
-        self.put::<APPLIES>(Action::Apply { entries });
+        self.put::<APPLIES>(|| Action::Apply { entries });
     }
 
     /// Tells whoever waits.
     pub(crate) fn notify(&mut self, notice: Action) {
-        self.put::<NOTICES>(notice);
+        self.put::<NOTICES>(|| notice);
     }
 
     /// Forgets everything: the engine has stopped, and nothing may be written any more.
@@ -102,6 +104,7 @@ impl Outbox {
     /// The actions of the step, in causal order. `unsaved` is the newest save of the hard state
     /// that is not durable, of this step or an earlier one: every message carries the term, so
     /// none may leave before it [Raft 5.1].
+    #[inline]
     pub(crate) fn seal(&mut self, unsaved: WriteId) -> Vec<Action> {
         if self.actions.is_empty() && self.hard_state.is_none() {
             return Vec::new();
@@ -130,17 +133,18 @@ impl Outbox {
     }
 
     /// Puts an action behind all that are in this place or an earlier one. The place is known when
-    /// it is compiled, so that little of this is left when it runs.
+    /// it is compiled, so that little of this is left when it runs. An action is large: it is made
+    /// where it will stand, once there is room for it, and not moved there.
     #[inline]
-    fn put<const PLACE: usize>(&mut self, action: Action) {
+    fn put<const PLACE: usize>(&mut self, action: impl FnOnce() -> Action) {
         if self.actions.capacity() == 0 {
             self.actions = Vec::with_capacity(USUAL_ACTIONS);
         }
         let end = self.end_of(PLACE);
         if end == self.actions.len() {
-            self.actions.push(action);
+            self.actions.extend(iter::once_with(action));
         } else {
-            self.actions.insert(end, action);
+            self.actions.insert(end, action());
         }
         for end in self.ends.iter_mut().skip(PLACE) {
             *end += 1;

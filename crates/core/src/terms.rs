@@ -68,6 +68,10 @@ impl TermStarts {
         if index > self.last || index < self.before.index {
             return None;
         }
+        // Recent entries are asked for most.
+        if let Some(newest) = self.starts.last().filter(|start| start.index <= index) {
+            return Some(newest.term);
+        }
         let later = self.starts.partition_point(|start| start.index <= index);
         let start = later.checked_sub(1).and_then(|run| self.starts.get(run));
         Some(start.unwrap_or(&self.before).term)

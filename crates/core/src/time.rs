@@ -29,7 +29,12 @@ impl Time {
     /// The time `duration` later; `NEVER` rather than wrapping.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
+        self.after_nanos(nanos(duration))
+    }
+
+    /// The time this many nanoseconds later; `NEVER` rather than wrapping.
+    pub(crate) const fn after_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 
     /// How long ago `earlier` was; zero if it has not come yet.

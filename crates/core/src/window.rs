@@ -75,6 +75,22 @@ impl Window {
         }
         let position = self.position_of(from);
         let run = self.runs.get(position)?;
+        // What was appended last and not more, as by whoever keeps up.
+        let is_all = Self::first_of(run) == from && Self::last_of(run) == through;
+        if is_all && run.size_bytes() <= limit_bytes {
+            return Some(run.clone());
+        }
+        self.cut_and_gathered(position, (from, through), limit_bytes)
+    }
+
+    /// The same, from the run at this position on.
+    fn cut_and_gathered(
+        &self,
+        position: usize,
+        (from, through): (LogIndex, LogIndex),
+        limit_bytes: u64,
+    ) -> Option<Entries> {
+        let run = self.runs.get(position)?;
         let head = run.between(from, through).limited_to(limit_bytes);
         let last = head.last_id()?;
         if last.index >= through || Some(last) != run.last_id() {

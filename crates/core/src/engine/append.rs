@@ -14,27 +14,28 @@ impl Engine {
         &mut self,
         (from, life): (NodeId, Incarnation),
         prev: EntryId,
-        entries: &Entries,
+        entries: Entries,
         commit: LogIndex,
         round: Round,
     ) {
         if let Some(violation) = self.contradicts_known_leader(from) {
             return self.stop(violation);
         }
-        if !self.is_sound(prev, entries) {
+        if !self.is_sound(prev, &entries) {
             self.counters.dropped += 1;
             return;
         }
         // Before the logs are compared: also one whose log conflicts leads (scenario A17).
         self.follow(from);
-        if let Some(violation) = self.contradicts_commit(from, prev, entries) {
+        if let Some(violation) = self.contradicts_commit(from, prev, &entries) {
             return self.stop(violation);
         }
         // Only this much of our log is known to equal the leader's (scenario B02).
         let claim = entries.last().map_or(prev.index, |last| last.index);
+        let brings_nothing = entries.is_empty();
         let missing = self.missing(entries);
         let has_room = self.has_room_for(&missing);
-        let is_heartbeat = entries.is_empty() || !has_room;
+        let is_heartbeat = brings_nothing || !has_room;
         let agrees = prev.index <= self.commit || self.log.contains(prev);
         let (outcome, needs) = if !agrees {
             (self.conflict_at(prev), WriteId::NONE)
@@ -122,11 +123,18 @@ impl Engine {
         prev: EntryId,
         entries: &Entries,
     ) -> Option<Violation> {
-        let ids = core::iter::once(prev).chain(entries.iter().map(crate::Entry::id));
         // Of what was purged nothing is known but that it is committed (scenario B10).
-        let known = ids.skip_while(|id| id.index < self.log.before().index);
-        let mut committed = known.take_while(|id| id.index <= self.commit);
-        let offered = committed.find(|&id| !self.log.contains(id))?;
+        let known = self.log.before().index..=self.commit;
+        let differs = |id: &EntryId| known.contains(&id.index) && !self.log.contains(*id);
+        let mut behind = entries.iter().map(crate::Entry::id);
+        let offered = if differs(&prev) {
+            prev
+        } else {
+            behind
+                .by_ref()
+                .take_while(|id| id.index <= self.commit)
+                .find(differs)?
+        };
         let committed = self.log.id_at(offered.index);
         Some(Violation::CommittedConflict {
             committed,
@@ -136,11 +144,13 @@ impl Engine {
     }
 
     /// The entries from the first on that the log does not hold: none that is committed.
-    fn missing(&self, entries: &Entries) -> Entries {
+    fn missing(&self, entries: Entries) -> Entries {
         let behind = entries.iter().filter(|entry| entry.index > self.commit);
         let mut new = behind.filter(|entry| !self.log.contains(entry.id()));
-        let first = new.next();
-        first.map_or_else(Entries::empty, |first| entries.from_index(first.index))
+        match new.next().map(|first| first.index) {
+            None => Entries::empty(),
+            Some(first) => entries.since(first),
+        }
     }
 
     /// What an answer that waits for no write claims of a log that agrees at `prev`: all of it if

@@ -41,7 +41,9 @@ impl Engine {
         if self.snapshots.installing().is_some() {
             return;
         }
-        self.restore_snapshot();
+        if !self.snapshots.is_restored {
+            self.restore_snapshot();
+        }
         let end = self.commit.min(self.writes.durable());
         while self.applies.handed() < end {
             let Some(room) = self.applies.room(self.config.max_unapplied_bytes) else {
@@ -56,15 +58,15 @@ impl Engine {
             self.snapshots.applied(entries.size_bytes());
             self.outbox.apply(entries);
         }
-        self.applies.forget_handed();
     }
 
     /// Entries `from..=end`, from the window or from what was loaded; none if they are on disk.
     /// What is in the window behind `end` is not looked at: it may be much.
     fn in_memory(&self, from: LogIndex, end: LogIndex, limit_bytes: u64) -> Entries {
-        let loaded = self.applies.loaded();
-        if loaded.first().is_some_and(|first| first.index == from) {
-            return loaded.up_to_index(end).within(limit_bytes);
+        if let Some(loaded) = self.applies.loaded()
+            && loaded.first().is_some_and(|first| first.index == from)
+        {
+            return loaded.up_to_index(end).limited_to(limit_bytes);
         }
         let in_window = self.log.slice(from, end, limit_bytes);
         in_window.unwrap_or_default()

@@ -77,7 +77,7 @@ impl Engine {
                 last,
             } => {
                 self.note_leaders_last(receiver, last);
-                self.on_append(asker, prev, &entries, commit, round);
+                self.on_append(asker, prev, entries, commit, round);
             }
             Body::AppendReply {
                 asked,

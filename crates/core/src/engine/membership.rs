@@ -141,11 +141,16 @@ impl Engine {
         Ok(self.log.last())
     }
 
-    /// Another membership may be in force: whom to replicate to, and who is told.
+    /// Another membership may be in force.
+    #[inline]
     pub(super) fn follow_membership(&mut self) {
-        if !self.memberships.take_changed() {
-            return;
+        if self.memberships.take_changed() {
+            self.change_membership();
         }
+    }
+
+    /// Another membership is in force: whom to replicate to, and who is told.
+    fn change_membership(&mut self) {
         let (index, membership) = (self.memberships.latest_index(), self.memberships.latest());
         if membership.contains(self.config.id) {
             // Added again since (or the word was about an older membership).

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use fastrand::Rng;
 
+use super::tick::election_timeouts;
 use super::{Engine, Role};
 use crate::applies::Applies;
 use crate::log::Log;
@@ -91,6 +92,7 @@ impl Engine {
             life,
             now,
             rng: Rng::with_seed(config.seed),
+            election_timeouts: election_timeouts(&config),
             role: Role::Follower,
             leader: None,
             heard_leader_at: now,

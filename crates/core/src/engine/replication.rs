@@ -146,7 +146,6 @@ impl Engine {
     ) {
         let (now, patience) = (self.now, self.config.election_timeout_min);
         let log_end = self.log.last().index;
-        self.note_suspect(from, suspect);
         let Role::Leader(leadership) = &mut self.role else {
             return;
         };
@@ -157,6 +156,7 @@ impl Engine {
         let Some(peer) = leadership.peers.get_mut(position) else {
             return;
         };
+        peer.suspect = suspect;
         if round > asked {
             self.counters.dropped += 1;
             return;
@@ -237,7 +237,7 @@ impl Engine {
             return;
         };
         let is_behind =
-            |peer: &Progress| peer.is_idle() && peer.commit_told < commit.min(peer.matched());
+            |peer: &Progress| peer.commit_told < commit.min(peer.matched()) && peer.is_idle();
         if !leadership.peers.iter().any(is_behind) {
             return;
         }

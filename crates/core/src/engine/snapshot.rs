@@ -181,9 +181,6 @@ impl Engine {
     /// Replaces the state machine by the newest snapshot where it holds less. In order with what
     /// was handed over before, so that no entry is applied twice (scenario D01).
     pub(super) fn restore_snapshot(&mut self) {
-        if self.snapshots.is_restored {
-            return;
-        }
         self.snapshots.is_restored = true;
         let Some(snapshot) = self.snapshots.newest() else {
             return;
@@ -242,8 +239,9 @@ impl Engine {
 
     /// A snapshot that arrives is not needed when the entries came first.
     pub(super) fn drop_needless_snapshot(&mut self) {
-        let needless = self.snapshots.take_needless(self.commit);
-        self.drop_snapshots(needless);
+        if let Some(needless) = self.snapshots.take_needless(self.commit) {
+            self.drop_snapshots([needless]);
+        }
     }
 
     pub(super) fn drop_snapshots(&mut self, snapshots: impl IntoIterator<Item = SnapshotMeta>) {

@@ -1,12 +1,13 @@
 //! What the passing of time causes, and when the engine next wants to be told of it.
 
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
 use crate::telemetry::tell;
 use crate::timeout::{Timeout, TimeoutReason};
-use crate::{Priority, Time};
+use crate::{Config, Priority, Time};
 
 impl Engine {
     /// When the next tick has an effect, and which.
@@ -139,18 +140,22 @@ impl Engine {
         self.config.election_timeout_min / 2
     }
 
-    /// Draws the next election timeout [Raft 5.2]. A preference moves it within the range or
-    /// beyond it, never below.
+    /// Draws the next election timeout [Raft 5.2].
     pub(super) fn restart_election_timer(&mut self) {
-        let shortest = crate::time::nanos(self.config.election_timeout_min);
-        let longest = crate::time::nanos(self.config.election_timeout_max);
-        let spread = longest.saturating_sub(shortest);
-        let (min, max) = match self.config.priority {
-            Priority::High => (shortest, shortest.saturating_add(spread / 2)),
-            Priority::Normal => (shortest, longest),
-            Priority::Low => (longest, longest.saturating_add(spread)),
-        };
-        let timeout = Duration::from_nanos(self.rng.u64(min..=max));
-        self.election_at = self.now.after(timeout);
+        let timeout = self.rng.u64(self.election_timeouts.clone());
+        self.election_at = self.now.after_nanos(timeout);
+    }
+}
+
+/// The election timeouts of a node, in nanoseconds. A preference moves them within the range or
+/// beyond it, never below.
+pub(super) fn election_timeouts(config: &Config) -> RangeInclusive<u64> {
+    let shortest = crate::time::nanos(config.election_timeout_min);
+    let longest = crate::time::nanos(config.election_timeout_max);
+    let spread = longest.saturating_sub(shortest);
+    match config.priority {
+        Priority::High => shortest..=shortest.saturating_add(spread / 2),
+        Priority::Normal => shortest..=longest,
+        Priority::Low => longest..=longest.saturating_add(spread),
     }
 }
