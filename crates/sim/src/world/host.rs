@@ -165,7 +165,12 @@ impl World {
             }
         }
         if let Some(life) = self.nodes[node].life.as_deref_mut() {
-            life.actions.extend(actions);
+            if life.actions.is_empty() {
+                // Takes the list itself; nothing is copied.
+                life.actions = actions.into();
+            } else {
+                life.actions.extend(actions);
+            }
         }
         Ok(())
     }
