@@ -1,6 +1,8 @@
 //! The shape of a log: term and chain hash of every entry, without the entries. Two shapes with
 //! equal hashes at an index stand for logs that are equal up to there.
 
+use std::ops::Range;
+
 use quorate_core::{Entry, EntryId, LogIndex, Membership, Payload, Term};
 
 use crate::digest::chain;
@@ -80,13 +82,28 @@ impl Shape {
         self.mark(id.index).is_some_and(|mark| mark.term == id.term)
     }
 
-    /// The shape of these entries, which start at index 1.
-    pub(crate) fn of_entries(entries: &[Entry]) -> Self {
-        let mut shape = Self::default();
-        for entry in entries {
-            shape.push(entry);
+    /// The marks and memberships of the entries at these places, of which the first is 0.
+    pub(crate) fn part(&self, places: Range<usize>) -> Self {
+        let (first, last) = (places.start as u64 + 1, places.end as u64);
+        let is_in = |at: &LogIndex| (first..=last).contains(&at.get());
+        let memberships = self.memberships.iter();
+        Self {
+            marks: self.marks.get(places).unwrap_or_default().to_vec(),
+            memberships: memberships.filter(|(at, _)| is_in(at)).cloned().collect(),
         }
-        shape
+    }
+
+    /// The shape of a log of `count` entries, made of parts that follow one another.
+    pub(crate) fn of_parts<'a>(count: usize, parts: impl Iterator<Item = &'a Self>) -> Self {
+        let mut whole = Self {
+            marks: Vec::with_capacity(count),
+            memberships: Vec::new(),
+        };
+        for part in parts {
+            whole.marks.extend_from_slice(&part.marks);
+            whole.memberships.extend_from_slice(&part.memberships);
+        }
+        whole
     }
 
     /// The newest membership in the log up to `index`, and where it stands; `None` where the

@@ -333,7 +333,7 @@ impl World {
         self.counts.snapshots_installed += 1;
         if let Some(snapshot) = arrived.filter(|_| discards_log) {
             self.counts.logs_discarded += 1;
-            life.log = crate::shape::Shape::of_entries(&snapshot.history.to_vec());
+            life.log = snapshot.history.shape();
         }
         Ok(())
     }

@@ -42,16 +42,17 @@ impl World {
         };
         let proposal = life.clients.last_proposal.next();
         life.clients.last_proposal = proposal;
-        let commands = (0..count)
-            .map(|_| {
-                self.commands += 1;
-                let mut command = vec![0; size.max(8) as usize];
-                if let Some(head) = command.first_chunk_mut::<8>() {
-                    *head = self.commands.to_le_bytes();
-                }
-                Bytes::from(command)
-            })
-            .collect();
+        let size = size.max(8) as usize;
+        let mut batch = vec![0; size * count as usize];
+        for command in batch.chunks_exact_mut(size) {
+            self.commands += 1;
+            if let Some(head) = command.first_chunk_mut::<8>() {
+                *head = self.commands.to_le_bytes();
+            }
+        }
+        let batch = Bytes::from(batch);
+        let starts = (0..batch.len()).step_by(size);
+        let commands = starts.map(|at| batch.slice(at..at + size)).collect();
         self.input(node, Event::Propose { proposal, commands })
     }
 

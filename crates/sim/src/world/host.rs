@@ -84,7 +84,7 @@ impl World {
                 continue;
             }
             let local = life.clock.read(now);
-            let due = life.engine.next_timeout().at;
+            let due = life.timeout;
             if local > life.ticked && (local >= due || !life.inbox.is_empty()) {
                 if local.since(life.ticked) > self.knobs.engine.election_timeout_min / 4 {
                     life.counts_from = local;
@@ -117,10 +117,7 @@ impl World {
             return;
         };
         // A deadline that is due already has been served by the tick of this very moment.
-        let deadline = life
-            .clock
-            .when(life.engine.next_timeout().at)
-            .max(self.now + 1);
+        let deadline = life.clock.when(life.timeout).max(self.now + 1);
         if deadline >= life.wake_for {
             return;
         }
@@ -148,6 +145,7 @@ impl World {
         };
         let before = life.glimpse.place();
         let actions = life.engine.step(event);
+        life.timeout = life.engine.next_timeout().at;
         self.counts.steps += 1;
         self.observe(node, cause, &actions)?;
         if !is_counted {
@@ -167,7 +165,12 @@ impl World {
             }
         }
         if let Some(life) = self.nodes[node].life.as_deref_mut() {
-            life.actions.extend(actions);
+            if life.actions.is_empty() {
+                // Takes the list itself; nothing is copied.
+                life.actions = actions.into();
+            } else {
+                life.actions.extend(actions);
+            }
         }
         Ok(())
     }

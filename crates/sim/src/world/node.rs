@@ -25,14 +25,24 @@ pub(crate) struct Clock {
 impl Clock {
     /// What the clock shows at `now` of the world.
     pub(crate) fn read(self, now: u64) -> Time {
-        let local = u128::from(now) * u128::from(self.rate) / 1_000_000;
-        Time::from_nanos(self.offset.saturating_add(local as u64))
+        if self.rate == 1_000_000 {
+            return Time::from_nanos(self.offset.saturating_add(now));
+        }
+        // Worlds are mostly young enough for short numbers, which divide much faster.
+        let local = now.checked_mul(self.rate).map_or_else(
+            || (u128::from(now) * u128::from(self.rate) / 1_000_000) as u64,
+            |scaled| scaled / 1_000_000,
+        );
+        Time::from_nanos(self.offset.saturating_add(local))
     }
 
     /// The first moment of the world at which the clock shows `local` or later.
     pub(crate) fn when(self, local: Time) -> u64 {
-        let since = u128::from(local.as_nanos().saturating_sub(self.offset));
-        let world = (since * 1_000_000).div_ceil(u128::from(self.rate));
+        let since = local.as_nanos().saturating_sub(self.offset);
+        if let Some(scaled) = since.checked_mul(1_000_000) {
+            return scaled.div_ceil(self.rate);
+        }
+        let world = (u128::from(since) * 1_000_000).div_ceil(u128::from(self.rate));
         u64::try_from(world).unwrap_or(u64::MAX)
     }
 }
@@ -109,6 +119,8 @@ pub(crate) struct Life {
     /// Whether it asks for pre-votes.
     pub(crate) pre_vote: bool,
     pub(crate) engine: Engine,
+    /// When the engine wants to be woken, as it said after its last step.
+    pub(crate) timeout: Time,
     pub(crate) clock: Clock,
     /// When it last heard the leader of its term, or started, on its own clock.
     pub(crate) heard_leader: Time,
@@ -266,6 +278,7 @@ impl Life {
             incarnation,
             pre_vote,
             glimpse: Glimpse::from(&status),
+            timeout: engine.next_timeout().at,
             engine,
             clock,
             heard_leader: started,

@@ -4,10 +4,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// The bits of a slot in a key.
+const SLOT_MASK: u32 = (1 << 24) - 1;
+
 /// Happenings to come. Only small keys move in the heap; the happenings stay in their slots.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
-    heap: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    heap: BinaryHeap<Reverse<u128>>,
     slots: Vec<Option<T>>,
     free: Vec<u32>,
     decided: u64,
@@ -34,16 +37,24 @@ impl<T> Agenda<T> {
             *place = Some(happening);
         }
         self.decided += 1;
-        self.heap.push(Reverse((at, self.decided, slot)));
+        self.heap.push(Reverse(key(at, self.decided, slot)));
     }
 
     /// The next happening and its time.
     pub(crate) fn pop(&mut self) -> Option<(u64, T)> {
-        let Reverse((at, _, slot)) = self.heap.pop()?;
+        let Reverse(key) = self.heap.pop()?;
+        let (at, slot) = ((key >> 64) as u64, key as u32 & SLOT_MASK);
         let happening = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
         Some((at, happening))
     }
+}
+
+/// Time, order and slot in one number, which compares faster than three: 64, 40 and 24 bits. More
+/// happenings than fit would take days, more slots more memory than a world has.
+fn key(at: u64, decided: u64, slot: u32) -> u128 {
+    debug_assert!(slot <= SLOT_MASK && decided < 1 << 40, "the future is full");
+    u128::from(at) << 64 | u128::from(decided << 24 | u64::from(slot))
 }
 
 #[cfg(test)]

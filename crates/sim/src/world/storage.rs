@@ -26,8 +26,11 @@ pub(crate) struct Snapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Stable {
     hard: HardState,
-    /// The whole history; the node is shown what lies behind `before` only.
+    /// What an installed snapshot put in the place of the log.
+    base: History,
+    /// The history behind that; the node is shown what lies behind `before` only.
     entries: Vec<Entry>,
+    /// Of the whole history.
     shape: Shape,
     before: EntryId,
     /// Oldest first.
@@ -66,8 +69,11 @@ impl Stable {
 
     /// The entry at `index`, purged or not.
     pub(crate) fn entry(&self, index: LogIndex) -> Option<&Entry> {
-        self.entries
-            .get(usize::try_from(index.get().checked_sub(1)?).ok()?)
+        let place = usize::try_from(index.get().checked_sub(1)?).ok()?;
+        match place.checked_sub(self.base.count()) {
+            Some(place) => self.entries.get(place),
+            None => self.base.entry(index),
+        }
     }
 
     /// Everything up to `index`. What a snapshot holds already is not copied.
@@ -78,10 +84,31 @@ impl Stable {
             mark.is_some_and(|mark| mark.hash == snapshot.state)
         };
         let known = self.newest().filter(is_prefix);
-        let known = known.map_or_else(History::default, |snapshot| snapshot.history.clone());
-        let end = self.entries.len().min(index.get() as usize);
-        let since = self.entries.get(known.count()..end).unwrap_or_default();
-        known.and(since)
+        let known = known.map_or(&self.base, |snapshot| &snapshot.history);
+        if known.count() < self.base.count() {
+            // Something older than what was installed: there is nothing to share.
+            let end = (index.get() as usize).min(self.base.count());
+            let entries = self.base.to_vec();
+            let entries = entries.get(..end).unwrap_or_default();
+            return History::default().and(entries, &self.shape);
+        }
+        let end = (index.get() as usize).saturating_sub(self.base.count());
+        let end = end.min(self.entries.len());
+        let start = known.count() - self.base.count();
+        let since = self.entries.get(start..end).unwrap_or_default();
+        known.and(since, &self.shape)
+    }
+
+    /// Removes entries from `index` on.
+    fn truncate_from(&mut self, index: LogIndex) {
+        self.shape.truncate_from(index);
+        let left = index.prev().get() as usize;
+        if left < self.base.count() {
+            let mut entries = std::mem::take(&mut self.base).to_vec();
+            entries.append(&mut self.entries);
+            self.entries = entries;
+        }
+        self.entries.truncate(left - self.base.count());
     }
 
     /// The newest snapshot.
@@ -133,8 +160,7 @@ impl Stable {
             }
             Write::Append(entries) => {
                 let Some(first) = entries.first() else { return };
-                self.shape.truncate_from(first.index);
-                self.entries.truncate(first.index.prev().get() as usize);
+                self.truncate_from(first.index);
                 for entry in entries.iter() {
                     self.shape.push(entry);
                     self.entries.push(entry.clone());
@@ -142,8 +168,9 @@ impl Stable {
             }
             Write::Install(snapshot, discards_log) => {
                 if *discards_log {
-                    self.entries = snapshot.history.to_vec();
-                    self.shape = Shape::of_entries(&self.entries);
+                    self.entries.clear();
+                    self.base = snapshot.history.clone();
+                    self.shape = self.base.shape();
                     self.before = snapshot.meta.last;
                 }
                 self.keep_snapshot(snapshot.clone());
@@ -156,8 +183,7 @@ impl Stable {
     pub(crate) fn damage_from(&mut self, first: LogIndex, floor: Floor) {
         self.lost.get_or_insert_with(|| self.shape.clone());
         self.hard.floor = Some(floor);
-        self.shape.truncate_from(first);
-        self.entries.truncate(first.prev().get() as usize);
+        self.truncate_from(first);
     }
 
     /// What a host finds here when it starts. `applied` is what the state machine says. Only the
@@ -179,9 +205,10 @@ impl Stable {
     /// Reads old entries for the engine.
     pub(crate) fn load(&self, wanted: &Wanted) -> LoadOutcome {
         let is_here = self.shape.contains(wanted.to) && wanted.from > self.before.index;
-        let first = wanted.from.prev().get() as usize;
-        let last = wanted.to.index.get() as usize;
-        match self.entries.get(first..last) {
+        let place = |index: LogIndex| (index.get() as usize).checked_sub(self.base.count());
+        let places = place(wanted.from.prev()).zip(place(wanted.to.index));
+        let range = places.and_then(|(first, last)| self.entries.get(first..last));
+        match range {
             Some(range) if is_here && !range.is_empty() => {
                 let mut bytes = 0u64;
                 let fits = range.iter().take_while(|entry| {
