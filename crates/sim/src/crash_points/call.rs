@@ -28,9 +28,19 @@ pub enum Call {
         /// The size of segments from now on.
         segment_bytes: u64,
     },
+    /// A sync fails in the middle of another call, if it makes any: nothing of what it was to
+    /// make durable is. The log is dropped and opened again.
+    FailSync {
+        /// The call, one of the above.
+        during: Box<Self>,
+        /// How many syncs succeed before.
+        skip: u64,
+        /// Whether what was there before is seen since, or what was written.
+        old_content: bool,
+    },
     /// Crash in the middle of another call, and open the log again.
     Crash {
-        /// The call. Not a crash itself.
+        /// The call, one of the above, no failing sync.
         during: Box<Self>,
         /// How many operations on the disk it gets done.
         after: u64,
@@ -69,6 +79,9 @@ impl fmt::Display for Call {
             } => {
                 let how = if *close { "close" } else { "drop" };
                 write!(f, "{how}, open with segments of {segment_bytes} B")
+            }
+            Self::FailSync { during, skip, .. } => {
+                write!(f, "sync fails after {skip} others in: {during}")
             }
             Self::Crash {
                 during,

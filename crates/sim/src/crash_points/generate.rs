@@ -1,6 +1,7 @@
 //! A trace from a seed: what a host may do, with everything in it that the log has to tell apart.
 //! Jobs of several batches, terms that rise, suffixes that are replaced, entries of all sizes in
-//! small segments, preparation that is interrupted, and crashes after which it goes on.
+//! small segments, preparation that is interrupted, and crashes after which it goes on. How much
+//! there is of each differs from seed to seed.
 
 use quorate_core::{Entry, EntryId, Floor, HardState, LogIndex, Membership, NodeId, Payload, Term};
 use quorate_log::{BirthStage, DirectoryId, Write};
@@ -17,6 +18,14 @@ pub struct Generated {
     choices: Choices,
     left: u64,
     segment_bytes: u64,
+    /// Of 100 calls, so many are crashes or failing syncs.
+    faults: u64,
+    /// Of 100 calls, so many prepare a segment.
+    housekeeping: u64,
+    /// Of so many appends, one replaces a suffix.
+    replacing: u64,
+    /// Of 20 entries, so many are longer than a sector.
+    long: u64,
 }
 
 impl Generated {
@@ -24,10 +33,16 @@ impl Generated {
     /// start.
     #[must_use]
     pub fn new(seed: u64, calls: u64, segment_bytes: u64) -> Self {
+        let mut choices = Choices::new(seed);
+        let site = Site::StorageCall;
         Self {
-            choices: Choices::new(seed),
             left: calls,
             segment_bytes,
+            faults: choices.pick(&[0, 6, 15, 40], site),
+            housekeeping: choices.pick(&[0, 10, 25], site),
+            replacing: choices.pick(&[2, 4, 50], site),
+            long: choices.pick(&[0, 5, 9, 15], site),
+            choices,
         }
     }
 
@@ -36,22 +51,25 @@ impl Generated {
     }
 
     fn call(&mut self, held: &Held) -> Call {
-        match self.choose(100) {
+        if self.choose(100) < self.faults {
+            return self.fault(held);
+        }
+        if self.choose(100) < self.housekeeping {
+            let budget_bytes = self.budget();
+            return Call::Housekeep { budget_bytes };
+        }
+        match self.choose(80) {
             0..62 => Call::Perform(self.job(held)),
-            62..77 => Call::Housekeep {
-                budget_bytes: self.budget(),
-            },
-            77..83 => Call::Idle,
-            83..88 => self.stage(held),
-            88..94 => Call::Reopen {
+            62..68 => Call::Idle,
+            68..73 => self.stage(held),
+            _ => Call::Reopen {
                 close: self.choose(2) == 0,
                 segment_bytes: self.segment(),
             },
-            _ => self.crash(held),
         }
     }
 
-    fn crash(&mut self, held: &Held) -> Call {
+    fn fault(&mut self, held: &Held) -> Call {
         let during = match self.choose(8) {
             0 => Call::Reopen {
                 close: self.choose(2) == 0,
@@ -63,6 +81,14 @@ impl Generated {
             2 => self.stage(held),
             _ => Call::Perform(self.job(held)),
         };
+        let during = Box::new(during);
+        if self.choose(5) == 0 {
+            return Call::FailSync {
+                during,
+                skip: self.choose(4),
+                old_content: self.choose(2) == 0,
+            };
+        }
         let survivors = match self.choose(5) {
             0 => Survivors::Process,
             1 => Survivors::None,
@@ -70,7 +96,7 @@ impl Generated {
             _ => Survivors::Drawn(self.choose(1 << 32)),
         };
         Call::Crash {
-            during: Box::new(during),
+            during,
             after: self.choose(10),
             survivors,
         }
@@ -146,7 +172,7 @@ impl Generated {
     /// Entries: mostly after the last one, sometimes in place of a suffix.
     fn entries(&mut self, now: &Held) -> Vec<Entry> {
         let length = now.entries.len() as u64;
-        let back = match self.choose(4) {
+        let back = match self.choose(self.replacing) {
             0 => self.choose(length.min(9) + 1),
             _ => 0,
         };
@@ -175,13 +201,14 @@ impl Generated {
     }
 
     fn payload(&mut self) -> Payload {
-        let length = match self.choose(20) {
-            0 | 1 => return Payload::Noop,
-            2 => return Payload::Membership(self.membership().encode()),
-            3..11 => self.choose(200),
-            11..15 => 200 + self.choose(1200),
+        let is_long = self.choose(20) < self.long;
+        let length = match self.choose(12) {
+            0 => return Payload::Noop,
+            1 => return Payload::Membership(self.membership().encode()),
+            _ if !is_long => self.choose(200),
+            2..6 => 200 + self.choose(1200),
             // About as long as whole sectors, with and without a frame around.
-            15..18 => (512 * (1 + self.choose(4))).saturating_sub(self.choose(130)),
+            6..10 => (512 * (1 + self.choose(4))).saturating_sub(self.choose(130)),
             _ => 2500 + self.choose(4000),
         };
         // Zeros have to be masked.

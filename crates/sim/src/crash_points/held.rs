@@ -114,7 +114,9 @@ impl Held {
                 now.stage = stage.clone();
                 states.push(now);
             }
-            Call::Crash { during, .. } => return self.states_within(during),
+            Call::FailSync { during, .. } | Call::Crash { during, .. } => {
+                return self.states_within(during);
+            }
             Call::Housekeep { .. } | Call::Idle | Call::Reopen { .. } => {}
         }
         states

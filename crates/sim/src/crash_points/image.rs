@@ -17,11 +17,17 @@ const INTERRUPTED_SHARE: u64 = 8;
 /// Of so many images, one is damaged.
 const DAMAGED_SHARE: u64 = 4;
 
+/// The unit in which a disk loses what it held.
+const SECTOR: usize = 512;
+
 /// A directory as it was left by a crash, and how it is to be opened.
 pub(super) struct Image<'a> {
     pub(super) disk: MemDisk,
     pub(super) told: &'a Told,
     pub(super) segment_bytes: u64,
+    /// Whether the witness on disk is of the last batch. Until then, a sector of that batch that
+    /// is lost cannot be told from one that was never written.
+    pub(super) is_witnessed: bool,
     /// Decides what is tried with it, so that it is the same when it is tried again.
     pub(super) salt: u64,
     /// How many times a log was opened.
@@ -124,7 +130,8 @@ impl Image<'_> {
         Ok(())
     }
 
-    /// Flips one bit: the log refuses to open, or lacks nothing.
+    /// Flips one bit, or wipes a sector where the log can know that it was written: the log
+    /// refuses to open, or lacks nothing.
     fn damage(&mut self) -> Result<(), String> {
         let disk = self.disk.fork();
         let names = disk.list().unwrap_or_default();
@@ -133,13 +140,16 @@ impl Image<'_> {
         let Some(name) = usize::try_from(at).ok().and_then(|at| names.get(at)) else {
             return Ok(());
         };
-        let mut flipped = 0;
+        let wipes = self.is_witnessed && pick & (1 << 32) != 0;
+        let mut place = 0;
         disk.corrupt(name, |bytes| {
-            let bits = bytes.len() as u64 * 8;
-            flipped = mix(pick).checked_rem(bits).unwrap_or(0);
-            let byte = usize::try_from(flipped / 8).unwrap_or(usize::MAX);
-            if let Some(byte) = bytes.get_mut(byte) {
-                *byte ^= 1 << (flipped % 8);
+            place = mix(pick).checked_rem(bytes.len() as u64).unwrap_or(0);
+            let byte = usize::try_from(place).unwrap_or(usize::MAX);
+            if wipes {
+                let sector = bytes.chunks_mut(SECTOR).nth(byte / SECTOR);
+                sector.unwrap_or_default().fill(0);
+            } else if let Some(byte) = bytes.get_mut(byte) {
+                *byte ^= 1 << (pick >> 61);
             }
         });
         *self.opens += 1;
@@ -147,9 +157,13 @@ impl Image<'_> {
             return Ok(());
         };
         let directory = opened.identity.directory;
-        Held::of(&mut opened)
+        let found = Held::of(&mut opened);
+        found
             .and_then(|found| self.told.allows(&found, directory))
-            .map_err(|what| format!("with bit {flipped} of {name} flipped, {what}"))
+            .map_err(|what| {
+                let damage = if wipes { "sector wiped" } else { "bit flipped" };
+                format!("with a {damage} at byte {place} of {name}, {what}")
+            })
     }
 }
 

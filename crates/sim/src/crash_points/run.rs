@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use quorate_log::{DirectoryId, Log, MemDisk};
+use quorate_log::{AfterFailedSync, DirectoryId, Log, MemDisk};
 
 use super::call::{Call, Trace};
 use super::held::Held;
@@ -77,6 +77,9 @@ pub fn explore(trace: &mut impl Trace, options: &Options) -> Report {
     run.report
 }
 
+/// More syncs than there ever are.
+const NEVER: u64 = u64::MAX;
+
 type Outcome = Result<(), Box<Failure>>;
 
 /// What a call that was not interrupted came to.
@@ -128,6 +131,11 @@ impl Run<'_> {
                 let opened = self.open();
                 self.passes(call, opened)
             }
+            Call::FailSync {
+                during,
+                skip,
+                old_content,
+            } => self.fail_sync(call, during, *skip, *old_content),
             Call::Perform(_)
             | Call::Housekeep { .. }
             | Call::Idle
@@ -137,6 +145,22 @@ impl Run<'_> {
                 self.passes(call, outcome)
             }
         }
+    }
+
+    fn fail_sync(&mut self, call: &Call, during: &Call, skip: u64, old_content: bool) -> Outcome {
+        let after = if old_content {
+            AfterFailedSync::OldContent
+        } else {
+            AfterFailedSync::NewContent
+        };
+        self.disk.fail_sync(skip, after);
+        let done = self.perform(during).ok();
+        // A call with fewer syncs than that keeps nobody else from syncing.
+        self.disk.fail_sync(NEVER, after);
+        self.check_passed(call, done)?;
+        self.log = None;
+        let opened = self.open();
+        self.passes(call, opened)
     }
 
     /// A call that nothing interrupted is over.
@@ -173,7 +197,7 @@ impl Run<'_> {
             Call::Housekeep { budget_bytes } => log.housekeep(*budget_bytes).map(drop),
             Call::Idle => log.idle(),
             Call::Stage(stage) => log.set_stage(stage.clone()),
-            Call::Reopen { .. } | Call::Crash { .. } => Ok(()),
+            Call::Reopen { .. } | Call::FailSync { .. } | Call::Crash { .. } => Ok(()),
         };
         outcome
             .map(|()| Done::Call)
@@ -204,21 +228,27 @@ impl Run<'_> {
             images.pop();
         }
         for image in images {
-            self.check_image(&image, call)?;
+            self.check_image(&image, call, false)?;
             self.report.prefixes += 1;
         }
-        match done {
+        let is_witnessed = match done {
             None => return Ok(()),
-            Some(Done::Call) => self.told.ends(),
-            Some(Done::Opened(found, directory)) => self.told.settles(found, directory),
-        }
-        self.check_image(&self.disk.fork(), call)?;
+            Some(Done::Call) => {
+                self.told.ends();
+                matches!(call, Call::Idle)
+            }
+            Some(Done::Opened(found, directory)) => {
+                self.told.settles(found, directory);
+                true
+            }
+        };
+        self.check_image(&self.disk.fork(), call, is_witnessed)?;
         self.report.prefixes += 1;
         Ok(())
     }
 
     /// Every crash that is to be tried in the world of `image`.
-    fn check_image(&mut self, image: &MemDisk, call: &Call) -> Outcome {
+    fn check_image(&mut self, image: &MemDisk, call: &Call, is_witnessed: bool) -> Outcome {
         let prefix = image.operations();
         let only = self.options.only.as_ref();
         if only.is_some_and(|only| only.prefix != prefix) {
@@ -230,12 +260,15 @@ impl Run<'_> {
                 continue;
             }
             let disk = image.fork();
+            // A failure that is yet to come is not of this world.
+            disk.fail_sync(NEVER, AfterFailedSync::NewContent);
             survivors.crash(&disk);
             self.report.images += 1;
             let image = Image {
                 disk,
                 told: &self.told,
                 segment_bytes: self.segment_bytes,
+                is_witnessed,
                 salt: mix(salt ^ survivors.hash()),
                 opens: &mut self.report.recoveries,
             };

@@ -77,6 +77,26 @@ fn recorded_trace_is_run_as_it_was() {
     assert_eq!(report.calls, 5, "and the first start");
 }
 
+/// Scenario G03: what a failed sync was for may be seen and yet be gone after the next crash. An
+/// open that took it for durable is found out, one crash later.
+#[test]
+fn log_goes_on_after_a_failed_sync_with_what_is_durable() {
+    for (skip, old_content) in [(0, true), (0, false), (1, true), (1, false)] {
+        let during = Box::new(Call::Perform(vec![append(2, 1, 700), term(2)]));
+        let calls = vec![
+            Call::Perform(vec![term(1), append(1, 1, 10)]),
+            Call::FailSync {
+                during,
+                skip,
+                old_content,
+            },
+            Call::Perform(vec![term(3), append(2, 3, 20)]),
+        ];
+        let report = explore(&mut calls.into_iter(), &options(1));
+        assert_eq!(report.failure, None);
+    }
+}
+
 /// The exploration itself can fail: a trace that claims what is not so is found out.
 #[test]
 fn call_that_the_log_refuses_is_a_failure_at_its_place() {
