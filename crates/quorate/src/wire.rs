@@ -4,15 +4,20 @@
 //! A frame is
 //!
 //! ```text
-//! length   u32  bytes that follow this field
+//! length   u32  bytes that follow the first two fields
+//! check    u32  CRC-32C of length
 //! crc      u32  CRC-32C of length, header length, header and payload
 //! header   u32  bytes of the header
 //! header        protobuf: what the message says, and the length of each command in it
 //! payload       the commands' bytes, one after the other, untouched
 //! ```
 //!
-//! with all numbers little-endian. Nodes of different versions share this layout; the handshake
-//! ([`Hello`]) agrees on what the headers may hold.
+//! with all numbers little-endian. Nodes of different versions share this layout, from version 3
+//! on; the handshake ([`Hello`]) agrees on what the headers may hold.
+//!
+//! The length has a check of its own because it is used before the rest of its frame is there. A
+//! damaged one that was believed would make the receiver wait for the end of a frame that nobody
+//! sends, and take the messages that come meanwhile, up to the limit, for the inside of it.
 //!
 //! [`PeerMessage`]: crate::PeerMessage
 

@@ -171,21 +171,22 @@ fn both_ends_give_the_same_reason_unless_the_dialler_is_not_expected() {
 /// Scenario H07
 #[test]
 fn handshake_is_given_no_more_memory_than_it_takes() {
-    let announced = 4000u32.to_le_bytes();
+    let frame = encode(&forward(4000)).into_bytes();
+    let announced = &frame[..8];
     let mut stranger = Stranger::new();
-    stranger.feed(&announced);
+    stranger.feed(announced);
     assert!(matches!(
         stranger.introduced(&local(2), |_| true),
         Err(LinkError::Wire(WireError::TooLong { .. }))
     ));
     let mut dialling = Dialling::new(&local(1), node(2));
-    dialling.feed(&announced);
+    dialling.feed(announced);
     assert!(matches!(
         dialling.introduced(),
         Err(LinkError::Wire(WireError::TooLong { .. }))
     ));
     let (_, mut incoming) = connected();
-    incoming.feed(&announced);
+    incoming.feed(announced);
     assert_eq!(incoming.next_message(), Ok(None), "it is a peer by now");
 }
 

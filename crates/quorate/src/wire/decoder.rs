@@ -1,9 +1,9 @@
 //! Finds the frames in a stream of bytes. Does not look into them: `decode` does.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::WireError;
-use super::frame::{LENGTH_BYTES, PREFIX_BYTES};
+use super::frame::{PREFIX_BYTES, START_BYTES, checked_length};
 
 /// How much is read at once, where there is as much.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -57,8 +57,9 @@ impl Decoder {
     /// the memory that was read into.
     ///
     /// # Errors
-    /// The stream announces a frame that is too long or too short. Checked on its first four
-    /// bytes, before memory is set aside for the rest.
+    /// The stream announces a frame whose length is damaged, or that is too long or too short.
+    /// Found in its first eight bytes, before memory is set aside for the rest or the rest is
+    /// waited for.
     pub fn next_frame(&mut self) -> Result<Option<Bytes>, WireError> {
         let Some(total) = self.announced().transpose()? else {
             return Ok(None);
@@ -69,25 +70,23 @@ impl Decoder {
         Ok(Some(self.buffer.split_to(total).freeze()))
     }
 
-    /// Bytes of the frame at the start of the buffer, once its length field is there.
+    /// Bytes of the frame at the start of the buffer, once its length and the check of that are
+    /// there.
     fn announced(&self) -> Option<Result<usize, WireError>> {
-        if self.buffer.len() < LENGTH_BYTES {
-            return None;
+        let start = self.buffer.first_chunk()?;
+        Some(checked_length(start).and_then(|length| self.admitted(length)))
+    }
+
+    /// Bytes of a frame of this length, if it may be that long.
+    fn admitted(&self, length: u32) -> Result<usize, WireError> {
+        let length = u64::from(length) + START_BYTES as u64;
+        let limit = u64::from(self.max_frame_bytes);
+        if length > limit {
+            return Err(WireError::TooLong { length, limit });
         }
-        let length = u64::from(self.buffer.as_ref().get_u32_le());
-        let (total, limit) = (
-            length + LENGTH_BYTES as u64,
-            u64::from(self.max_frame_bytes),
-        );
-        if total > limit {
-            return Some(Err(WireError::TooLong {
-                length: total,
-                limit,
-            }));
-        }
-        match usize::try_from(total) {
-            Ok(total) if total >= PREFIX_BYTES => Some(Ok(total)),
-            Ok(_) | Err(_) => Some(Err(WireError::TooShort { length: total })),
+        match usize::try_from(length) {
+            Ok(total) if total >= PREFIX_BYTES => Ok(total),
+            Ok(_) | Err(_) => Err(WireError::TooShort { length }),
         }
     }
 }

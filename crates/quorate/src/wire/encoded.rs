@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use prost::Message;
 use quorate_core::{Body, Entry, Payload};
 
-use super::frame::{LENGTH_BYTES, MAX_COMMANDS, PREFIX_BYTES, checksum_start, prefix};
+use super::frame::{MAX_COMMANDS, PREFIX_BYTES, START_BYTES, checksum_start, prefix};
 use super::header::Header;
 use super::{WireError, encode as headers};
 use crate::PeerMessage;
@@ -93,14 +93,14 @@ impl EncodedFrames {
     ) {
         let header_length = header.encoded_len();
         let payload_length: usize = payloads.clone().map(Bytes::len).sum();
-        let length = PREFIX_BYTES - LENGTH_BYTES + header_length + payload_length;
+        let length = PREFIX_BYTES - START_BYTES + header_length + payload_length;
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let header_field = u32::try_from(header_length).unwrap_or(u32::MAX);
 
         let start = self.tail.len();
         self.tail
             .reserve(PREFIX_BYTES + header_length + payload_length.min(SHARED_FROM_BYTES));
-        self.tail.put_slice(&prefix(length, 0, header_field));
+        self.tail.put_bytes(0, PREFIX_BYTES);
         header.encode_raw(&mut self.tail);
 
         let header_bytes = self.tail.get(start + PREFIX_BYTES..).unwrap_or_default();

@@ -19,6 +19,10 @@ pub enum WireError {
         /// Bytes of the whole frame.
         length: u64,
     },
+    /// The length of a frame and its check do not match: it was damaged on its way, or is no frame
+    /// of this layout. Found before anything is done with it (scenario H07).
+    #[error("the length of a frame is damaged, or the peer speaks something else")]
+    LengthCheck,
     /// The checksum does not match: the frame was damaged on its way, or is no frame.
     #[error("the checksum of a frame does not match")]
     Checksum,

@@ -38,10 +38,11 @@ pub struct VersionRange {
 impl VersionRange {
     /// What this build speaks. Version 2 brought changes of the membership, transfers of
     /// leadership and snapshots: entries, messages and fields that version 1 cannot do without
-    /// knowing.
+    /// knowing. Version 3 gave the length of every frame a check, the handshake's too: older
+    /// frames can no longer be read, and no release has ever written them.
     pub const SUPPORTED: Self = Self {
-        oldest: Version(2),
-        newest: Version(2),
+        oldest: Version(3),
+        newest: Version(3),
     };
 
     /// The newest version that both speak.
@@ -254,7 +255,7 @@ mod tests {
     #[test]
     fn handshake_is_refused_by_name_when_one_thing_does_not_fit() {
         let check = |hello: Hello| hello.check(ClusterId(0xc1), node(2), |from| from == node(1));
-        assert_eq!(check(hello()), Ok(Version(2)), "the twin is fine");
+        assert_eq!(check(hello()), Ok(Version(3)), "the twin is fine");
         assert_eq!(
             check(Hello {
                 cluster: ClusterId(0xc2),
@@ -290,7 +291,7 @@ mod tests {
             Err(HandshakeError::UnexpectedSender { from: node(4) })
         );
         let theirs = VersionRange {
-            oldest: Version(3),
+            oldest: Version(4),
             newest: Version(9),
         };
         assert_eq!(

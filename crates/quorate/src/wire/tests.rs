@@ -11,7 +11,7 @@ use quorate_core::{
 };
 use quorate_log::{BirthStage, DirectoryId, Founding};
 
-use super::frame::{checksum_start, prefix};
+use super::frame::{PREFIX_BYTES, START_BYTES, checksum_start, prefix};
 use crate::{ForwardOutcome, PeerMessage};
 
 fn node(id: u64) -> NodeId {
@@ -223,7 +223,8 @@ fn forwards() -> Vec<PeerMessage> {
 
 /// A frame whose checksum is right, whatever its header holds.
 fn frame(header: &[u8], payload: &[u8]) -> Bytes {
-    let length = u32::try_from(8 + header.len() + payload.len()).unwrap();
+    let follows = PREFIX_BYTES - START_BYTES + header.len() + payload.len();
+    let length = u32::try_from(follows).unwrap();
     let header_length = u32::try_from(header.len()).unwrap();
     let checksum = crc32c::crc32c_append(checksum_start(length, header_length), header);
     let checksum = crc32c::crc32c_append(checksum, payload);

@@ -7,7 +7,8 @@ use quorate_core::{Body, Message};
 
 use super::{every_message, frame};
 use crate::PeerMessage;
-use crate::wire::{Decoder, decode, encode};
+use crate::wire::frame::{PREFIX_BYTES, START_BYTES, prefix};
+use crate::wire::{Decoder, WireError, decode, encode};
 
 fn flip_bits(bytes: &mut [u8], random: &mut Rng) {
     for _ in 0..random.usize(1..4) {
@@ -42,7 +43,41 @@ fn damaged_frames_never_become_messages() {
     }
 }
 
-/// With the checksum made right, damage reaches the parser: anything may come out but a panic or
+/// Scenario H07: the decoder says so before anything else of the frame is there, whatever the
+/// length, and though the damaged one would be allowed.
+#[test]
+fn damaged_lengths_are_refused_by_the_first_eight_bytes() {
+    let mut random = Rng::with_seed(0x1e9);
+    let refused = |whole: u64, damage: u64| {
+        let mut decoder = Decoder::new(u32::MAX);
+        decoder.feed(&(whole ^ damage).to_le_bytes());
+        assert_eq!(
+            decoder.next_frame(),
+            Err(WireError::LengthCheck),
+            "{damage:x} makes another length of {whole:x}"
+        );
+    };
+    for length in [8, 29, 4096, 1 << 26, random.u32(8..1 << 26)] {
+        let whole = u64::from_le_bytes(*prefix(length, 0, 0).first_chunk().unwrap());
+        for first in 0..64 {
+            for second in first..64 {
+                for third in second..64 {
+                    // Where they are equal they undo each other: one or three flipped bits.
+                    refused(whole, 1 << first ^ 1 << second ^ 1 << third);
+                }
+            }
+            for second in first + 1..64 {
+                refused(whole, 1 << first | 1 << second);
+            }
+            // Any number of flipped bits that lie within 32.
+            for _ in 0..100 {
+                refused(whole, u64::from(random.u32(1..)) << first.min(32));
+            }
+        }
+    }
+}
+
+/// With the checksums made right, damage reaches the parser: anything may come out but a panic or
 /// entries that break the engine's assumptions.
 #[test]
 fn hostile_headers_neither_panic_nor_give_ill_formed_entries() {
@@ -54,8 +89,9 @@ fn hostile_headers_neither_panic_nor_give_ill_formed_entries() {
     let mut accepted = 0;
     for _ in 0..50_000 {
         let whole = &frames[random.usize(..frames.len())];
-        let header_end = 12 + (&whole[8..12]).get_u32_le() as usize;
-        let mut header = whole[12..header_end].to_vec();
+        let header_length = whole.slice(PREFIX_BYTES - 4..).get_u32_le();
+        let header_end = PREFIX_BYTES + header_length as usize;
+        let mut header = whole[PREFIX_BYTES..header_end].to_vec();
         if random.bool() && !header.is_empty() {
             flip_bits(&mut header, &mut random);
         } else {
@@ -88,14 +124,20 @@ fn hostile_headers_neither_panic_nor_give_ill_formed_entries() {
 #[test]
 fn random_streams_never_panic_the_decoder() {
     let mut random = Rng::with_seed(3);
+    let mut cut = 0;
     for _ in 0..2_000 {
         let mut decoder = Decoder::new(4096);
         let mut stream = BytesMut::new();
-        stream.put_u32_le(random.u32(..5000));
+        stream.put_slice(&prefix(random.u32(..5000), 0, 0)[..START_BYTES]);
         stream.extend((0..random.usize(..6000)).map(|_| random.u8(..)));
         decoder.feed(&stream);
         while let Ok(Some(frame)) = decoder.next_frame() {
             assert!(decode(frame).is_err(), "noise passed the checksum");
+            cut += 1;
         }
     }
+    assert!(
+        cut > 100,
+        "the noise never makes a frame, so it tests nothing"
+    );
 }

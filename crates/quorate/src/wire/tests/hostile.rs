@@ -5,9 +5,10 @@ use bytes::{Buf, Bytes};
 use prost::Message as _;
 use quorate_core::{Incarnation, Membership};
 
-use super::{append, frame, membership, node};
+use super::{append, every_message, frame, membership, node};
 use crate::PeerMessage;
 use crate::wire::decode::parse;
+use crate::wire::frame::{PREFIX_BYTES, START_BYTES, prefix};
 use crate::wire::header::{self, Header, Kind, RaftBody};
 use crate::wire::{Decoder, EncodedFrames, MAX_COMMANDS, WireError, decode, encode};
 
@@ -32,23 +33,54 @@ fn decode_kind(kind: Kind, payload: &'static [u8]) -> Result<Option<PeerMessage>
 #[test]
 fn length_is_checked_before_memory_is_set_aside() {
     let mut decoder = Decoder::new(1 << 16);
-    decoder.feed(&u32::MAX.to_le_bytes());
+    decoder.feed(&prefix(u32::MAX, 0, 0)[..START_BYTES]);
     let expected = WireError::TooLong {
-        length: u64::from(u32::MAX) + 4,
+        length: u64::from(u32::MAX) + 8,
         limit: 1 << 16,
     };
     assert_eq!(decoder.next_frame(), Err(expected));
     assert!(
         decoder.room().capacity() < 1 << 20,
-        "four bytes claimed {expected}"
+        "eight bytes claimed {expected}"
     );
 
     let mut decoder = Decoder::new(1 << 16);
-    decoder.feed(&7u32.to_le_bytes());
+    decoder.feed(&prefix(7, 0, 0)[..START_BYTES]);
     assert_eq!(
         decoder.next_frame(),
-        Err(WireError::TooShort { length: 11 })
+        Err(WireError::TooShort { length: 15 })
     );
+}
+
+/// Scenario H07: one byte over and over, other protocols, and what an older build sends.
+#[test]
+fn stream_of_no_frames_is_refused_by_its_first_eight_bytes() {
+    let refusal = |start: [u8; START_BYTES]| {
+        let mut decoder = Decoder::new(u32::MAX);
+        decoder.feed(&start[..START_BYTES - 1]);
+        assert_eq!(decoder.next_frame(), Ok(None), "half a start says nothing");
+        decoder.feed(&start[START_BYTES - 1..]);
+        decoder.next_frame().unwrap_err()
+    };
+    for byte in 0..u8::MAX {
+        assert_eq!(refusal([byte; START_BYTES]), WireError::LengthCheck);
+    }
+    // The one byte that is its own check is no length.
+    let ones = refusal([u8::MAX; START_BYTES]);
+    assert!(matches!(ones, WireError::TooLong { .. }), "{ones:?}");
+    for words in [
+        *b"GET / HT",
+        *b"*3\r\n$3\r\n",
+        *b"\x16\x03\x01\x02\0\x01\0\x01",
+    ] {
+        assert_eq!(refusal(words), WireError::LengthCheck);
+    }
+    // Version 2 had all fields but the check, with the same values.
+    for message in every_message() {
+        let frame = encode(&message).into_bytes();
+        let older = [&frame[..4], &frame[8..12]].concat();
+        assert_eq!(refusal(older.try_into().unwrap()), WireError::LengthCheck);
+    }
 }
 
 /// Scenario B19: what the receiver would refuse is not sent.
@@ -102,7 +134,7 @@ fn unknown_kinds_of_message_are_skipped() {
     assert_eq!(decode_kind(Kind::Raft(unknown_body), b""), Ok(None));
 
     let known = encode(&append(&[])).into_bytes();
-    let mut extended = parse(&known[12..]).unwrap().encode_to_vec();
+    let mut extended = parse(&known[PREFIX_BYTES..]).unwrap().encode_to_vec();
     extended.extend_from_slice(&unknown_field);
     let decoded = decode(frame(&extended, b""));
     assert_eq!(decoded, Ok(Some(append(&[]))), "a new field is skipped");
