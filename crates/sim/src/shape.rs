@@ -93,6 +93,15 @@ impl Shape {
         }
     }
 
+    /// The shape of these entries, which start at index 1.
+    pub(crate) fn of_log(entries: &[Entry]) -> Self {
+        let mut shape = Self::default();
+        for entry in entries {
+            shape.push(entry);
+        }
+        shape
+    }
+
     /// The shape of a log of `count` entries, made of parts that follow one another.
     pub(crate) fn of_parts<'a>(count: usize, parts: impl Iterator<Item = &'a Self>) -> Self {
         let mut whole = Self {

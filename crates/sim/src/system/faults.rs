@@ -90,7 +90,7 @@ impl System {
         life.is_leaving = true;
         life.inputs.push(Input::Shutdown);
         let id = life.id;
-        self.counts.events += 1;
+        self.counts.useful += 1;
         self.counts.shutdowns += 1;
         self.turn(id)
     }

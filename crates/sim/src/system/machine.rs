@@ -142,7 +142,7 @@ impl System {
             life.machine.unapplied_bytes -= entries.size_bytes();
             life.inputs.push(Input::Applied(last));
         }
-        self.counts.events += 1;
+        self.counts.useful += 1;
         self.compare_machine(id)
     }
 

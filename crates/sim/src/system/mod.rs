@@ -116,7 +116,6 @@ pub(crate) struct System {
     pub(crate) trace: Option<Trace>,
     /// Hash of everything that happened.
     pub(crate) digest: Digest,
-    happenings: u64,
     /// Faults are over; no new ones start.
     is_calm: bool,
     /// Clients ask for nothing more.
@@ -144,7 +143,6 @@ impl System {
             counts: Counts::default(),
             trace,
             digest: Digest::EMPTY,
-            happenings: 0,
             is_calm: false,
             are_clients_done: false,
             settle_time: 0,
@@ -163,7 +161,7 @@ impl System {
         }
         self.schedule_faults();
         self.start_clients();
-        while self.counts.events < events && self.happenings < events * MOST_HAPPENINGS {
+        while self.counts.useful < events && self.counts.events < events * MOST_HAPPENINGS {
             self.happen()?;
         }
         if settles { self.settle() } else { Ok(()) }
@@ -183,7 +181,7 @@ impl System {
             );
         };
         self.now = at;
-        self.happenings += 1;
+        self.counts.events += 1;
         self.digest.fold(at);
         match happening {
             Happening::Wake(life) => self.wake(life),

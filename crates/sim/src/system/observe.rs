@@ -55,8 +55,8 @@ impl System {
         Ok(())
     }
 
-    /// The driver has stopped in this turn, or was never born. What it let apply before was
-    /// committed.
+    /// The driver has stopped in this turn, or was never born. What it let apply before, or told
+    /// to be committed, was.
     fn observe_end(
         &mut self,
         id: LifeId,
@@ -67,7 +67,13 @@ impl System {
         let mut last = LogIndex::NONE;
         for output in outputs {
             if let Output::Apply { entries, .. } = output {
-                last = entries.last().map_or(last, |entry| entry.index);
+                last = entries.last().map_or(last, |entry| entry.index.max(last));
+            }
+            if let Output::Send { message, .. } = output
+                && let PeerMessage::Raft(message) = message
+                && let Body::Append { commit, .. } = &message.body
+            {
+                last = last.max(*commit);
             }
         }
         let led = (before.role == RoleName::Leader).then_some(before.term);

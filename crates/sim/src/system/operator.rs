@@ -29,7 +29,7 @@ impl System {
         life.operators.last_change = change;
         life.operators.changes.insert(change);
         life.inputs.push(Input::ChangeMembership { change, what });
-        self.counts.events += 1;
+        self.counts.useful += 1;
         self.turn(id)
     }
 
@@ -131,7 +131,7 @@ impl System {
         let target = is_named.then_some(node);
         life.inputs
             .push(Input::TransferLeadership { transfer, target });
-        self.counts.events += 1;
+        self.counts.useful += 1;
         self.note(|| format!("an operator asks {id} to hand over to {target:?}"));
         self.turn(id)
     }

@@ -28,7 +28,7 @@ impl System {
         let may_look_torn = host.spared.is_some() && host.may_look_torn;
         let stable = &mut host.stable;
         let found = match read_all(opened) {
-            Ok(entries) => Shape::of_entries(&entries),
+            Ok(entries) => Shape::of_log(&entries),
             Err(what) => {
                 return Err(Violation {
                     property: Property::NoSilentLoss,

@@ -80,7 +80,7 @@ impl System {
         let Some(request) = life.storage.requests.pop_front() else {
             return Ok(());
         };
-        self.counts.events += 1;
+        self.counts.useful += 1;
         let served = match request {
             Request::Job(job) => self.perform_job(id, job)?,
             Request::Load { .. } => self.load(id, &request),

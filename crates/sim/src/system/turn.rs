@@ -16,7 +16,7 @@ use crate::site::Site;
 impl System {
     /// A message reaches a life.
     pub(super) fn hear(&mut self, id: LifeId, from: NodeId, message: PeerMessage) -> Check {
-        self.counts.events += 1;
+        self.counts.useful += 1;
         self.note(|| format!("{} hears {from}: {}", id.node, what_is_said(&message)));
         if let Some(life) = self.life(id) {
             life.inputs.push(Input::Peer { from, message });
@@ -74,7 +74,7 @@ impl System {
         }
         let outputs = life.driver.turn(local, inputs);
         self.counts.steps += 1;
-        self.counts.events += u64::from((is_tick && !outputs.is_empty()) || has_asks);
+        self.counts.useful += u64::from((is_tick && !outputs.is_empty()) || has_asks);
         self.digest.fold(outputs.len() as u64 ^ id.node.get() << 32);
         self.observe_turn(id, &outputs)?;
         self.perform_all(id, outputs)?;
