@@ -21,6 +21,15 @@
 //! for; disks fill up and are freed; and logs lose entries that they had acknowledged, one node at
 //! a time, which is as much as can be survived.
 //!
+//! # When a seed fails
+//! `quorate-sim shrink` records its choices as a [`Tape`] and takes choices away as long as the
+//! same property is violated ([`shrink`]). What is left, mostly some tens of choices and some
+//! hundreds of events, is printed as one command that replays it.
+//!
+//! # To add a world
+//! One variant of [`WorldName`], and one arm in [`run`]. Its draws come through [`Choices`], too,
+//! so tapes and shrinking serve it as they are.
+//!
 //! # To add a fault
 //! Give it a setting in `knobs.rs`, off in half of the seeds, and switch it off in
 //! `Knobs::calm`. Name its draws in `site.rs`; every random number comes through

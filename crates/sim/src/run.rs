@@ -220,6 +220,33 @@ mod tests {
     }
 
     #[test]
+    fn a_tape_recorded_from_a_seed_gives_the_history_of_the_seed() {
+        for seed in 0..10 {
+            let records = Options {
+                records: true,
+                ..Options::new(1_000)
+            };
+            let first = run_seed(seed, records);
+            let tape = first.tape.expect("it was recorded");
+            let again = run(WorldName::Engines, &Source::Tape(tape.clone()), records);
+            assert_eq!(first.digest, again.digest, "seed {seed} is not its tape");
+            assert_eq!(first.counts, again.counts);
+            assert_eq!(again.tape, Some(tape), "the tape holds all that is drawn");
+        }
+    }
+
+    #[test]
+    fn the_calmest_world_serves_without_a_fault() {
+        let calm = run(WorldName::Engines, &Source::Tape(Tape::default()), FEW);
+        assert_eq!(calm.violation, None);
+        assert!(calm.counts.committed > 10 && calm.counts.reads > 10);
+        assert_eq!(calm.counts.elections, 1, "nobody is disturbed");
+        let counts = calm.counts;
+        let faults = [counts.crashes, counts.lost, counts.cuts, counts.changes];
+        assert_eq!(faults, [0; 4]);
+    }
+
+    #[test]
     fn a_seed_gives_the_same_history_every_time_also_when_traced() {
         for seed in 0..10 {
             let first = run_seed(seed, FEW);

@@ -38,7 +38,11 @@ pub(crate) fn check(campaign: &Campaign, sample: &BTreeMap<u64, u64>) -> Result<
         .arg(format!("{}..{}", campaign.seeds.start, campaign.seeds.end))
         .output()
         .map_err(Differs::Process)?;
-    let output = String::from_utf8_lossy(&output.stdout);
+    compare(sample, &String::from_utf8_lossy(&output.stdout))
+}
+
+/// Compares the hashes of `sample` with those that another process printed.
+fn compare(sample: &BTreeMap<u64, u64>, output: &str) -> Result<usize, Differs> {
     let told: BTreeMap<&str, &str> = output
         .lines()
         .filter_map(|line| line.split_once(' '))
@@ -59,4 +63,24 @@ pub(crate) fn print(campaign: &Campaign) -> ExitCode {
         println!("{seed} {digest:016x}");
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_with_another_hash_or_none_in_the_other_process_is_named() {
+        let sample = BTreeMap::from([(7, 0x2a), (107, 0x2b)]);
+        let check = |output: &str| compare(&sample, output).map_err(|differs| differs.to_string());
+        let same = "7 000000000000002a\n107 000000000000002b\n";
+        assert_eq!(check(same), Ok(2));
+        let other = check("7 000000000000002a\n107 000000000000002c\n").unwrap_err();
+        assert!(
+            other.starts_with("seed 107 is not deterministic"),
+            "{other}"
+        );
+        let missing = check("107 000000000000002b\n").unwrap_err();
+        assert!(missing.starts_with("seed 7 is"), "{missing}");
+    }
 }
