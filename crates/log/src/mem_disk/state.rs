@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 
-use super::crash::TearUnit;
+use super::crash::{SECTOR, TearUnit};
 use super::faults::{BadSync, DiskCall, Faults};
 use super::image::{Image, Pool};
 use super::names::Names;
@@ -219,7 +219,11 @@ impl State {
             bytes: bytes as u64,
         })?;
         let failure = self.faults.check(DiskCall::Write);
-        let bytes = if failure.is_ok() { bytes } else { bytes / 2 };
+        let bytes = if failure.is_ok() {
+            bytes
+        } else {
+            whole_sectors(offset, bytes / 2)
+        };
         let bytes = self.room(inode, offset, bytes)?;
         let mut data = self.pool.pop().unwrap_or_default();
         for buffer in buffers {
@@ -272,10 +276,13 @@ impl State {
         let room = self.capacity.saturating_sub(used as u64);
         let most = (length(&inode) as u64).saturating_add(room);
         let fits = usize::try_from(most.saturating_sub(offset)).unwrap_or(usize::MAX);
-        if fits == 0 && bytes > 0 {
-            return Err(ErrorKind::StorageFull.into());
+        if bytes <= fits {
+            return Ok(bytes);
         }
-        Ok(bytes.min(fits))
+        match whole_sectors(offset, fits) {
+            0 => Err(ErrorKind::StorageFull.into()),
+            fits => Ok(fits),
+        }
     }
 
     fn check(&mut self, life: u64, call: DiskCall) -> io::Result<()> {
@@ -307,4 +314,12 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// How many of so many bytes from `offset` on leave no sector changed in part: a system works
+/// with whole sectors, whatever stops it.
+fn whole_sectors(offset: u64, bytes: usize) -> usize {
+    let end = offset + bytes as u64;
+    let end = end - end % SECTOR;
+    usize::try_from(end.saturating_sub(offset)).unwrap_or(bytes)
 }
