@@ -56,6 +56,12 @@ impl MemDisk {
         self.state().operations()
     }
 
+    /// Calls so far, reads and all: what [`MemDisk::fail_any_call`] counts.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.state().faults.met()
+    }
+
     /// Starts to record operations, or ends it. Returns what was recorded since it was started.
     pub fn record(&self, on: bool) -> Vec<DiskOperation> {
         self.state().record(on)
@@ -85,8 +91,8 @@ impl MemDisk {
 /// Calls that fail.
 impl MemDisk {
     /// Fails one call of this sort, the one after the next `skip` ones, with an error of this
-    /// kind. Nothing was done then, but for a write, which was done by half, and a sync, which
-    /// leaves the new content to be seen and never durable. Failures to come add up.
+    /// kind. Nothing was done then, but for a write, of which half the sectors were written, and
+    /// a sync, which leaves the new content to be seen and never durable. Failures to come add up.
     pub fn fail_call(&self, call: DiskCall, skip: u64, kind: io::ErrorKind) {
         self.state().faults.fail_call(Some(call), skip, kind);
     }
@@ -110,13 +116,15 @@ impl MemDisk {
         self.state().faults.spoil_sync(skip, BadSync::Lies);
     }
 
-    /// Writes at most this many bytes per call from now on, so that writes are short.
+    /// Writes at most this many bytes per call from now on, so that writes are short. A crash
+    /// between two of them may leave a sector that was changed in part, which no log is made for.
     pub fn shorten_writes(&self, bytes: usize) {
         self.state().faults.shorten_writes(bytes);
     }
 
     /// Files may hold this many bytes together from now on, which may be more than before. A
-    /// write that goes beyond is short, and the next one finds no room (`StorageFull`).
+    /// write that goes beyond is short, by whole sectors, and the next one finds no room
+    /// (`StorageFull`).
     pub fn limit(&self, bytes: u64) {
         self.state().capacity = bytes;
     }

@@ -219,9 +219,10 @@ impl State {
             bytes: bytes as u64,
         })?;
         let failure = self.faults.check(DiskCall::Write);
-        let bytes = match failure {
-            Ok(()) => bytes,
-            Err(_) => whole_sectors(offset, bytes / 2),
+        let bytes = if failure.is_ok() {
+            bytes
+        } else {
+            whole_sectors(offset, bytes / 2)
         };
         let bytes = self.room(inode, offset, bytes)?;
         let mut data = self.pool.pop().unwrap_or_default();
@@ -273,15 +274,13 @@ impl State {
         let room = self.capacity.saturating_sub(self.used_bytes());
         let most = self.length(&inode).saturating_add(room);
         let fits = usize::try_from(most.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let fits = if fits < bytes {
-            whole_sectors(offset, fits)
-        } else {
-            fits
-        };
-        if fits == 0 && bytes > 0 {
-            return Err(ErrorKind::StorageFull.into());
+        if bytes <= fits {
+            return Ok(bytes);
         }
-        Ok(bytes.min(fits))
+        match whole_sectors(offset, fits) {
+            0 => Err(ErrorKind::StorageFull.into()),
+            fits => Ok(fits),
+        }
     }
 
     /// Bytes in all files that have a name.
@@ -325,10 +324,10 @@ impl State {
     }
 }
 
-/// How many of `bytes` from `offset` on fill the sectors that they reach: of an interrupted write,
-/// every sector is old or new.
+/// How many of so many bytes from `offset` on leave no sector changed in part: a system works
+/// with whole sectors, whatever stops it.
 fn whole_sectors(offset: u64, bytes: usize) -> usize {
     let end = offset + bytes as u64;
-    let kept = (end - end % SECTOR).saturating_sub(offset);
-    usize::try_from(kept).unwrap_or(bytes).min(bytes)
+    let end = end - end % SECTOR;
+    usize::try_from(end.saturating_sub(offset)).unwrap_or(bytes)
 }

@@ -1,6 +1,8 @@
 //! Scenario G11: the world stops after every single disk operation, and of what was not synced
 //! then any part survives. What was acknowledged must be there, whole, and nothing else may be.
 
+use std::io::ErrorKind;
+
 use fastrand::Rng;
 use quorate_core::NodeId;
 use quorate_log::{BirthStage, Crash, DirectoryId, Log, MemDisk, StorageError, Write};
@@ -34,12 +36,17 @@ impl Told {
         }
     }
 
-    /// Makes the calls until one fails.
+    /// Makes the calls until one fails for good.
     fn run(disk: &MemDisk, calls: &[Call]) -> Self {
         let mut told = Self::nothing();
         if let Ok(opened) = open(disk) {
             let mut log = opened.log;
-            let _ = calls.iter().try_for_each(|call| told.make(&mut log, call));
+            for call in calls {
+                match told.make(&mut log, call) {
+                    Ok(()) | Err(StorageError::Full(_)) => {}
+                    Err(_) => break,
+                }
+            }
         }
         told
     }
@@ -222,5 +229,31 @@ fn acknowledged_writes_survive_crashes_during_recovery() {
                 &format!("operation {stop}, recovery {step}, coin {seed}"),
             );
         }
+    }
+}
+
+/// Fault table row 16: every single call fails once, reads too, and nothing stops but the log. A
+/// disk without room lets it go on where it may.
+#[test]
+fn acknowledged_writes_survive_the_failure_of_every_call() {
+    let calls = calls();
+    let mut rng = Rng::with_seed(13);
+    let whole = MemDisk::new();
+    Told::run(&whole, &calls);
+    let total = whole.calls();
+    assert!(total > 100, "the calls make {total} calls of the disk");
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+        let mut failed_for_good = 0;
+        for at in 0..total {
+            let disk = MemDisk::new();
+            disk.fail_any_call(at, kind);
+            let told = Told::run(&disk, &calls);
+            let is_whole = told.under_way.is_empty() && told.stage_under_way.is_none();
+            failed_for_good += u64::from(!is_whole);
+            for_each_crash(&disk, &mut rng, |crashed, label| {
+                told.check(crashed, &format!("{kind:?} at call {at}, {label}"));
+            });
+        }
+        assert!(failed_for_good > 20, "{failed_for_good} failures");
     }
 }

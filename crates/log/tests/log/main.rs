@@ -11,6 +11,7 @@ mod crash_points;
 mod damage;
 mod directory;
 mod disk_failures;
+mod disk_faults;
 mod forgetful_witness;
 mod mem_disk;
 mod mem_disk_faults;

@@ -113,22 +113,29 @@ fn a_sync_that_was_made_to_fail_like_any_call_makes_nothing_durable() {
 #[test]
 fn a_full_disk_takes_what_fits_and_more_when_there_is_room_again() {
     let (disk, mut a, _) = with_two_files();
-    disk.limit(3072 + 100);
-    let bytes = [3; 300];
+    disk.limit(3072 + 600);
+    let bytes = [3; 900];
     let slices = [IoSlice::new(&bytes[..50]), IoSlice::new(&bytes[50..])];
-    assert_eq!(
-        a.write_at(&slices, 2000).unwrap(),
-        48,
-        "a short write ends with a sector"
-    );
-    assert_eq!(
-        kind(a.write_at(&slices, 2048)),
-        Some(ErrorKind::StorageFull)
-    );
+    let short = a.write_at(&slices, 2000).unwrap();
+    assert_eq!(short, 560, "up to the end of a sector");
+    let full = a.write_at(&slices, 2560);
+    assert_eq!(kind(full), Some(ErrorKind::StorageFull));
     write(&mut a, 0, &bytes);
-    disk.limit(3072 + 400);
-    write(&mut a, 2048, &bytes);
-    assert_eq!(disk.content("a").unwrap().len(), 2348);
+    disk.limit(3072 + 1500);
+    write(&mut a, 2560, &bytes);
+    assert_eq!(disk.content("a").unwrap().len(), 3460);
+}
+
+#[test]
+fn a_write_that_fails_leaves_whole_sectors() {
+    let (disk, mut a, _) = with_two_files();
+    for (bytes, written) in [(1000, 0), (2000, 512)] {
+        disk.fail_call(DiskCall::Write, 0, ErrorKind::Other);
+        let failed = a.write_at(&[IoSlice::new(&vec![9; bytes])], 0);
+        assert_eq!(kind(failed), Some(ErrorKind::Other));
+        let content = disk.content("a").unwrap();
+        assert_eq!(content.iter().filter(|byte| **byte == 9).count(), written);
+    }
 }
 
 /// Fault table row 11
