@@ -130,8 +130,8 @@ impl Image<'_> {
         Ok(())
     }
 
-    /// Flips one bit, or wipes a sector where the log can know that it was written: the log
-    /// refuses to open, or lacks nothing.
+    /// Flips one bit, loses a file, or wipes a sector where the log can know that it was written:
+    /// the log refuses to open, or lacks nothing.
     fn damage(&mut self) -> Result<(), String> {
         let disk = self.disk.fork();
         let names = disk.list().unwrap_or_default();
@@ -140,8 +140,12 @@ impl Image<'_> {
         let Some(name) = usize::try_from(at).ok().and_then(|at| names.get(at)) else {
             return Ok(());
         };
+        let loses = (pick >> 33).is_multiple_of(4);
         let wipes = self.is_witnessed && pick & (1 << 32) != 0;
         let mut place = 0;
+        if loses {
+            disk.lose(name);
+        }
         disk.corrupt(name, |bytes| {
             place = mix(pick).checked_rem(bytes.len() as u64).unwrap_or(0);
             let byte = usize::try_from(place).unwrap_or(usize::MAX);
@@ -161,8 +165,12 @@ impl Image<'_> {
         found
             .and_then(|found| self.told.allows(&found, directory))
             .map_err(|what| {
-                let damage = if wipes { "sector wiped" } else { "bit flipped" };
-                format!("with a {damage} at byte {place} of {name}, {what}")
+                let damage = match (loses, wipes) {
+                    (true, _) => "all lost",
+                    (false, true) => "a sector wiped",
+                    (false, false) => "a bit flipped",
+                };
+                format!("with {damage} at byte {place} of {name}, {what}")
             })
     }
 }

@@ -9,8 +9,8 @@
 //! trace is made up, in `generate.rs`; which crashes are tried, in `survivors.rs`; what each image
 //! has to keep, in `image.rs`.
 //!
-//! Some images are damaged too, by a bit that flips or a sector that is lost: then the log may
-//! refuse to open, but never open with less than what was acknowledged (scenario G01).
+//! Some images are damaged too, by a bit that flips, or a sector or file that is lost: then the log
+//! may refuse to open, but never open with less than what was acknowledged (scenario G01).
 
 mod call;
 mod generate;
