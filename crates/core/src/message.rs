@@ -55,8 +55,7 @@ pub enum Body {
         /// Whether the vote was given. Durable before it leaves.
         granted: bool,
     },
-    /// Entries to append; without entries a heartbeat [Raft 5.3]. One that only raises the commit
-    /// index, in a round that was answered before, is not answered.
+    /// Entries to append; without entries a heartbeat [Raft 5.3].
     Append {
         /// The entry before the first of `entries`.
         prev: EntryId,
