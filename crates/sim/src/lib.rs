@@ -1,6 +1,7 @@
-//! A deterministic world of Quorate engines: real engines, simulated disks, network, clocks,
-//! processes and clients, all under one seed. What happens in a seed is decided by the seed
-//! alone, on every machine; so a failure is found again by its number.
+//! Deterministic worlds of Quorate: real engines, or whole systems with their real log and wire
+//! bytes, on simulated disks, networks, clocks, processes and clients, all under one seed. What
+//! happens in a seed is decided by the seed alone, on every machine; so a failure is found again by
+//! its number.
 //!
 //! ```
 //! use quorate_sim::{Options, Source, WorldName, run};
@@ -26,29 +27,10 @@
 //! same property is violated ([`shrink`]). What is left, mostly some tens of choices and some
 //! hundreds of events, is printed as one command that replays it.
 //!
-//! # To add a world
-//! One variant of [`WorldName`], and one arm in [`run`]. Its draws come through [`Choices`], too,
-//! so tapes and shrinking serve it as they are.
-//!
-//! # To add a fault
-//! Give it a setting in `knobs.rs`, off in half of the seeds, and switch it off in
-//! `Knobs::calm`. Name its draws in `site.rs`; every random number comes through
-//! [`Choices::choose`], and zero is the calmest. Let it strike in `world/faults.rs`, `network.rs`
-//! or `storage.rs`, and count it in `counts.rs`: a fault that never strikes proves nothing.
-//!
-//! # To add a checker
-//! One file under `check/`, one variant of [`Property`], and a test that shows it firing on a
-//! made-up history. It is told facts in `world/observe.rs` and answers at once. It must be
-//! incremental: its cost may depend on the step, never on the length of the history.
-//!
-//! # To add a workload
-//! `world/client.rs` holds what clients do and what they are told. Reschedule it like the others,
-//! and end it when the world is calm.
-//!
-//! # Not modelled
-//! One engine per node stands for the whole host, so bytes on the wire and on disk are not here.
-//! That a disk can tell damage from a torn write is taken for granted, and so is that the bytes of
-//! a snapshot arrive as they were sent.
+//! # To add to it
+//! [`guide`] says how a fault, a checker and a workload are added, and how a trace is read. A world
+//! is one variant of [`WorldName`] and one arm in [`run`]: its draws come through [`Choices`], so
+//! tapes and shrinking serve it as they are.
 
 mod calm;
 mod check;
@@ -57,6 +39,7 @@ mod counts;
 pub mod crash_points;
 mod describe;
 mod digest;
+pub mod guide;
 pub mod history;
 mod knobs;
 mod roster;

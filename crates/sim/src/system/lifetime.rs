@@ -15,6 +15,7 @@ use super::machine::Machine;
 use super::node::{Life, Operators, Request, Storage, unborn};
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, Violation};
+use crate::digest::mix;
 use crate::history::{OpId, Outcome};
 use crate::knobs::{MILLI, SECOND};
 use crate::site::Site;
@@ -59,10 +60,9 @@ impl System {
             cluster: self.cluster,
             node,
         };
-        let mut number = || self.choices.choose(u64::MAX, Site::Incarnation);
         let fresh = FreshIds {
-            directory: DirectoryId(u128::from(number()) << 64 | u128::from(node.get())),
-            log: u128::from(number()),
+            directory: DirectoryId(u128::from(self.draw_name(node))),
+            log: u128::from(self.draw_name(node)),
         };
         let mut options = LogOptions::default();
         options.segment_bytes = self.knobs.disk_bytes.segment;
@@ -89,6 +89,14 @@ impl System {
                 facts: format!("{node} cannot start after a crash alone: {error}"),
             }),
         }
+    }
+
+    /// A number that nothing else in this world is named by.
+    fn draw_name(&mut self, node: NodeId) -> u64 {
+        self.names += 1;
+        let draw = self.choices.choose(1 << 16, Site::Incarnation);
+        // Distinct words give distinct names, and only zero gives zero.
+        mix(draw << 48 | self.names << 8 | node.get())
     }
 
     /// The undamaged disk is put back, and the node starts soon.
@@ -124,8 +132,7 @@ impl System {
         } = opened;
         let clock = draw_clock(self.knobs.process.skew_ppm, &mut self.choices);
         let started = clock.read(self.now);
-        let life = self.choices.choose(u64::MAX - 1, Site::Incarnation) + 1;
-        let incarnation = Incarnation::new(life);
+        let incarnation = Incarnation::new(self.draw_name(node));
         let config = self.driver_config(node, incarnation);
         let host = &mut self.nodes[node];
         let kept = if host.is_wiped {
@@ -188,7 +195,9 @@ impl System {
     fn driver_config(&mut self, node: NodeId, life: Incarnation) -> DriverConfig {
         let mut engine = self.knobs.engine.clone();
         engine.id = node;
-        engine.seed = self.choices.choose(u64::MAX, Site::EngineSeed);
+        // Nodes that draw the same are not to campaign at the same moments for ever.
+        let own = mix(self.nodes[node].starts << 8 | node.get());
+        engine.seed = own ^ self.choices.choose(1 << 16, Site::EngineSeed);
         if self.knobs.process.mixed_pre_vote {
             engine.pre_vote = !self.choices.chance(500_000, Site::PreVote);
         }

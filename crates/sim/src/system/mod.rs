@@ -39,6 +39,8 @@ mod operator;
 mod recovered;
 mod storage;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 /// Happenings for each event that counts, at most: a world in which nothing but timers and idle
@@ -120,6 +122,8 @@ pub(crate) struct System {
     is_calm: bool,
     /// Clients ask for nothing more.
     are_clients_done: bool,
+    /// Names given out so far.
+    names: u64,
     /// How long the calm cluster took to serve again, in nanoseconds.
     pub(crate) settle_time: u64,
 }
@@ -145,6 +149,7 @@ impl System {
             digest: Digest::EMPTY,
             is_calm: false,
             are_clients_done: false,
+            names: 0,
             settle_time: 0,
             knobs,
             choices,

@@ -107,7 +107,7 @@ pub(super) fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entry>, Strin
 }
 
 /// Whether this can be found: the acknowledged state, and any prefix of the job on top of it.
-fn is_possible(
+pub(super) fn is_possible(
     hard: &HardState,
     shape: &Shape,
     job: Option<&StorageJob>,
