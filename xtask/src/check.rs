@@ -74,6 +74,14 @@ fn long_steps() -> Vec<Step> {
             "explore",
             "run --release -p quorate-sim -- explore --seeds 0..500",
         ),
+        Step::cargo(
+            "explore systems",
+            "run --release -p quorate-sim -- explore --world systems --seeds 0..300",
+        ),
+        Step::cargo(
+            "crash points",
+            "run --release -p quorate-sim -- crash-points --seeds 10",
+        ),
         Step::cargo("demo", "run --release -p quorate-kv -- demo"),
     ]
 }
@@ -81,8 +89,15 @@ fn long_steps() -> Vec<Step> {
 /// Two processes: what differs from one to the next, as the order of a hash map or an address
 /// does, would make a seed that failed impossible to replay.
 fn same_seeds_give_the_same_hash(root: &Path) -> Result<()> {
+    ["engines", "systems"]
+        .into_iter()
+        .try_for_each(|world| same_hash(root, world))
+}
+
+fn same_hash(root: &Path, world: &str) -> Result<()> {
     let hash = || -> Result<String> {
-        let args = "run --release -p quorate-sim -- explore --seeds 500..600";
+        let args =
+            format!("run --release -p quorate-sim -- explore --world {world} --seeds 500..600");
         let output = output_of(
             Command::new(cargo())
                 .args(args.split_whitespace())
@@ -96,7 +111,7 @@ fn same_seeds_give_the_same_hash(root: &Path) -> Result<()> {
     };
     let (first, second) = (hash()?, hash()?);
     if first == second {
-        println!("{first}, twice");
+        println!("{world}: {first}, twice");
         return Ok(());
     }
     Err(Failure::new(format!(
