@@ -2,13 +2,17 @@
 //!
 //! # Two worlds
 //!
-//! | | `engines` (`world/`) | `systems` (`system/`) |
-//! |---|---|---|
-//! | what is real | the engine | the driver with its engine, the log and its files, the ends of connections and their bytes |
-//! | what is simulated | the whole host | threads, clocks, disks, streams, the state machine |
-//! | seen by checkers | every step, every action | every turn, every message that leaves or arrives, every file at every start |
-//! | clients | proposals and reads of an engine | operations on keys; answers compared with the committed log and, on a share of the seeds, with no log at all |
-//! | only here | snapshots, suspects, hosts that do one thing at a time | torn and lost sectors and names, damage, empty disks, broken and silent connections, the cluster's birth, forwarding |
+//! `engines` (`world/`) is a world of engines. The host around each is simulated as a whole, so it is
+//! fast, and checkers see every step and every action. Only here are snapshots, suspects, and hosts
+//! that do one thing at a time. Clients propose to engines and read from them.
+//!
+//! `systems` (`system/`) is a world of nodes that are real but for their threads: the driver with its
+//! engine, the log with its files, the ends of connections with their bytes. Clocks, disks, streams
+//! and the state machine are simulated. Checkers see every turn, every message that leaves or
+//! arrives, and every file at every start. Only here are torn and lost sectors and names, damage,
+//! empty disks, broken and silent connections, the cluster's birth, and forwarding. Clients work on
+//! keys; their answers are compared with the committed log and, on a share of the seeds, with no log
+//! at all.
 //!
 //! Both draw from the same settings (`knobs.rs`) where they have the same, share networks
 //! (`world/network.rs`), clocks, the agenda, the trace, and the checkers (`check/`).
@@ -29,15 +33,13 @@
 //! # To read a trace
 //!
 //! ```text
-//!      2550.429    1870 | F2 23/0/0       | F2 35/28/28     | L2 40/34/32     | n3 does apply ...
-//!      │           │      │  │  │ │                           │                 └ what happened
-//!      │           │      │  │  │ └ applied                   └ one column for each node; empty: it is down
-//!      │           │      │  │  └ commit index
-//!      │           │      │  └ last index of the log
-//!      │           │      └ role (F follower, P pre-candidate, C candidate, L leader) and term
-//!      │           └ happenings so far: what `--stop-at` takes
-//!      └ milliseconds of virtual time
+//!      2550.429    1870 | F2 35/28/27     | L2 40/34/32     |                 | n2 does ...
 //! ```
+//!
+//! At 2550.429 ms of virtual time, as the 1870th happening (what `--stop-at` takes), with a column
+//! for each node, empty while it is down: role (F follower, P pre-candidate, C candidate, L leader)
+//! and term, then the last index of its log, its commit index, and what it has applied. Then what
+//! happened.
 //!
 //! # To add a fault
 //!
