@@ -2,17 +2,17 @@
 //!
 //! # Two worlds
 //!
-//! `engines` (`world/`) is a world of engines. The host around each is simulated as a whole, so it is
-//! fast, and checkers see every step and every action. Only here are snapshots, suspects, and hosts
-//! that do one thing at a time. Clients propose to engines and read from them.
+//! `engines` (`world/`) is a world of engines. The host around each is simulated as a whole, so it
+//! is fast, and checkers see every step and every action. Only here are snapshots, suspects, and
+//! hosts that do one thing at a time. Clients propose to engines and read from them.
 //!
-//! `systems` (`system/`) is a world of nodes that are real but for their threads: the driver with its
-//! engine, the log with its files, the ends of connections with their bytes. Clocks, disks, streams
-//! and the state machine are simulated. Checkers see every turn, every message that leaves or
-//! arrives, and every file at every start. Only here are torn and lost sectors and names, damage,
-//! empty disks, broken and silent connections, the cluster's birth, and forwarding. Clients work on
-//! keys; their answers are compared with the committed log and, on a share of the seeds, with no log
-//! at all.
+//! `systems` (`system/`) is a world of nodes that are real but for their threads: the driver with
+//! its engine, the log with its files, the ends of connections with their bytes. Clocks, disks,
+//! streams and the state machine are simulated. Checkers see every turn, every message that leaves
+//! or arrives, and every file at every start. Only here are torn and lost sectors and names,
+//! damage, empty disks, broken and silent connections, the cluster's birth, and forwarding.
+//! Clients work on keys; their answers are compared with the committed log and, on a share of the
+//! seeds, with no log at all.
 //!
 //! Both draw from the same settings (`knobs.rs`) where they have the same, share networks
 //! (`world/network.rs`), clocks, the agenda, the trace, and the checkers (`check/`).

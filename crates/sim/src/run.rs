@@ -8,6 +8,7 @@ use std::str::FromStr;
 use crate::check::{Property, Violation};
 use crate::choice::{Choices, Source};
 use crate::counts::Counts;
+use crate::goals::Goals;
 use crate::system::System;
 use crate::tape::Tape;
 use crate::trace::Trace;
@@ -94,6 +95,8 @@ pub struct Outcome {
     pub digest: u64,
     /// What happened, in numbers.
     pub counts: Counts,
+    /// What it came across.
+    pub goals: Goals,
     /// Nanoseconds of virtual time from the end of all faults to a leader that serves.
     pub settle_nanos: u64,
     /// The property that did not hold, if any.
@@ -129,6 +132,7 @@ fn run_engines(choices: Choices, trace: Option<Trace>, options: Options) -> Outc
     Outcome {
         digest: digest.value(),
         counts: world.counts,
+        goals: world.goals.reached(),
         settle_nanos: world.settle_time,
         violation,
         trace: world.trace,
@@ -145,6 +149,7 @@ fn run_systems(choices: Choices, trace: Option<Trace>, options: Options) -> Outc
     Outcome {
         digest: digest.value(),
         counts: world.counts,
+        goals: world.goals.reached(),
         settle_nanos: world.settle_time,
         violation,
         trace: world.trace,

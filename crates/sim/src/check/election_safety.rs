@@ -14,6 +14,11 @@ pub(crate) struct ElectionSafety {
 }
 
 impl ElectionSafety {
+    /// Who led `term`, if anybody did.
+    pub(crate) fn leader(&self, term: Term) -> Option<LifeId> {
+        self.leaders.get(&term).copied()
+    }
+
     /// `leader` leads `term`. A later life of the same node counts as another leader: it does
     /// not know what the earlier one appended.
     pub(crate) fn leads(&mut self, leader: LifeId, term: Term) -> Check {

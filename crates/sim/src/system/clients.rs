@@ -69,6 +69,15 @@ impl Clients {
         self.count
     }
 
+    /// Whether an entry, which the witness has not heard of, is a command whose client does not
+    /// wait any more.
+    pub(super) fn is_given_up(&self, entry: &Entry) -> bool {
+        let (true, Payload::Command(command)) = (entry.index > self.told, &entry.payload) else {
+            return false;
+        };
+        Op::decode(command).is_some_and(|(id, _)| !self.open.contains_key(&id))
+    }
+
     /// An entry is given to a state machine: the first time, the witness hears of it.
     pub(super) fn committed(&mut self, entry: &Entry) -> Check {
         if entry.index <= self.told {

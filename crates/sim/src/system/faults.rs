@@ -2,7 +2,7 @@
 //! links, broken connections, full and damaged disks. What a crash leaves is in `lifetime.rs`.
 
 use quorate::Input;
-use quorate_core::NodeId;
+use quorate_core::{NodeId, RoleName};
 
 use super::lifetime::End;
 use super::streams::Way;
@@ -62,6 +62,7 @@ impl System {
         if is_blackout {
             // It takes everybody at once.
             self.counts.blackouts += 1;
+            self.goals.power_fails();
             let mut nodes = self.nodes.ids();
             return nodes.try_for_each(|node| self.crash(node, End::Power));
         }
@@ -140,8 +141,13 @@ impl System {
         let kind = self.choices.pick(&knobs.cut_kinds, Site::Partition);
         let lasts = self.choices.between(1, 2 * knobs.cut_for, Site::Partition);
         let goes_on = self.choices.chance(900_000, Site::Partition);
+        self.goals.before_cut(&self.network);
         self.network.cut(kind, &mut self.choices);
         self.counts.cuts += 1;
+        let lives = self.nodes.iter().filter_map(|node| node.life.as_deref());
+        let leaders = lives.filter(|life| life.glimpse.role == RoleName::Leader);
+        self.goals
+            .cut(kind, &self.network, leaders.map(|life| life.id.node));
         if self.trace.is_some() {
             let pairs = self.network.cuts().map(|(from, to)| format!("{from}>{to}"));
             let pairs = pairs.collect::<Vec<_>>().join(" ");
@@ -258,6 +264,7 @@ impl System {
         let disk = std::mem::take(&mut host.disk);
         host.spared = Some(disk);
         host.is_wiped = true;
+        host.wiped_at = self.checks.ledger.last();
         let lasts = self.choices.between(SECOND / 2, 5 * SECOND, Site::Wipe);
         self.agenda.push(self.now + lasts, Happening::PutBack(node));
         Ok(())

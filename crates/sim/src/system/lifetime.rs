@@ -16,6 +16,7 @@ use super::node::{Life, Operators, Request, Storage, unborn};
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, Violation};
 use crate::digest::mix;
+use crate::goals::Goal;
 use crate::history::{OpId, Outcome};
 use crate::knobs::{MILLI, SECOND};
 use crate::site::Site;
@@ -44,6 +45,7 @@ impl System {
         };
         if !self.check_recovered(node, &mut opened)? {
             self.counts.damages += 1;
+            self.goals.reach(Goal::DamageLooksTorn);
             self.mend(node);
             return Ok(());
         }
@@ -67,20 +69,22 @@ impl System {
         let mut options = LogOptions::default();
         options.segment_bytes = self.knobs.disk_bytes.segment;
         let host = &mut self.nodes[node];
+        let torn = host.segments_if_torn();
         match Log::open(host.disk.clone(), owner, fresh, options) {
             Ok(opened) => {
-                host.is_failing = false;
+                let is_erased = torn != host.segments_if_torn();
+                self.goals.reach_if(is_erased, Goal::ResidueErased);
                 Ok(Some(opened))
             }
             Err(OpenError::Damaged(damage)) if host.spared.is_some() && !host.is_wiped => {
                 self.counts.damages += 1;
+                self.goals.reach(Goal::DamageRefused);
                 self.note(|| format!("{node} refuses to start: {damage}"));
                 self.mend(node);
                 Ok(None)
             }
             Err(OpenError::Io(failure)) if host.is_full || host.is_failing => {
                 self.note(|| format!("{node} cannot start: {failure}"));
-                self.nodes[node].is_failing = false;
                 self.agenda.push(self.now + SECOND, Happening::Start(node));
                 Ok(None)
             }
@@ -115,7 +119,10 @@ impl System {
 
     /// The disk that was taken out is put back.
     pub(super) fn put_back(&mut self, node: NodeId) -> Check {
-        if self.nodes[node].is_wiped {
+        let host = &self.nodes[node];
+        if host.is_wiped {
+            let went_on = host.life.is_some() && self.checks.ledger.last() > host.wiped_at;
+            self.goals.reach_if(went_on, Goal::WipedKeptOut);
             self.end_life(node, End::Process)?;
             self.mend(node);
         }
@@ -157,6 +164,7 @@ impl System {
             requests: VecDeque::new(),
             number: 0,
             has_failed: false,
+            hang: None,
         };
         let mut life = Life {
             id,
@@ -218,6 +226,7 @@ impl System {
             return Ok(());
         }
         self.counts.crashes += 1;
+        self.note_crash(node);
         self.end_life(node, end)?;
         let most = self.knobs.process.down_max;
         let down = self.choices.log_between(MILLI, most, Site::Down);
@@ -258,13 +267,16 @@ impl System {
         let done = self
             .choices
             .choose(OPERATIONS_IN_A_JOB + 1, Site::CrashInJob);
-        let host = &mut self.nodes[node];
-        host.disk.stop_after(done);
+        self.nodes[node].disk.stop_after(done);
         let outcome = match &job {
             quorate::StorageJob::Write(writes) => life.storage.log.perform(writes).map(drop),
             quorate::StorageJob::Stage(stage) => life.storage.log.set_stage(stage.clone()),
         };
         self.counts.crashes_in_step += u64::from(outcome.is_err());
+        if let Err(error) = &outcome {
+            self.note_cut(error);
+        }
+        let host = &mut self.nodes[node];
         if !host.is_wiped {
             host.stable.under_way = Some(job);
         }

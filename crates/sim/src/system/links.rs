@@ -14,6 +14,7 @@ use super::ends::{AcceptEnd, Accepted, DialEnd, Dialled, nanos};
 use super::streams::{Piece, Stream, StreamId, Way};
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, broken};
+use crate::goals::Goal;
 use crate::world::network::travel;
 
 /// The longest frame.
@@ -216,6 +217,8 @@ impl System {
         match (end, name) {
             (Some(end), Some(name)) => {
                 let is_taken = end.push(message);
+                self.goals
+                    .reach_if(is_taken && peer.is_guest, Goal::GuestAnswered);
                 self.counts.sent += u64::from(is_taken);
                 self.counts.lost += u64::from(!is_taken);
                 if is_taken && !links.dirty.contains(&name) {
@@ -273,6 +276,7 @@ impl System {
             }
             if is_late {
                 self.counts.silences += 1;
+                self.goals.reach(Goal::SilenceNoticed);
                 self.close(id, way);
             } else if self.streams.get(id).is_some_and(|it| it.speaks(way)) {
                 let mut frames = EncodedFrames::new();
@@ -337,6 +341,8 @@ impl System {
             (Way::Back, Piece::Bytes(bytes)) => {
                 stream.dialled.heard_at = now;
                 if stream.dialled.hears(&bytes, now).is_err() {
+                    let is_wrong = stream.is_damaged(Way::Back);
+                    self.goals.reach_if(is_wrong, Goal::HandshakeCorrupted);
                     self.close(id, Way::Out);
                 }
                 Ok(())
@@ -381,6 +387,8 @@ impl System {
         let answer = stranger.answer();
         let mut older = None;
         let is_refused = introduced.is_err();
+        let is_wrong = is_refused && stream.is_damaged(Way::Out);
+        self.goals.reach_if(is_wrong, Goal::HandshakeCorrupted);
         if let Ok(Some(incoming)) = introduced {
             older = accepted.insert(incoming.hello().from, id);
             stream.accepted.state = Accepted::Open(Box::new(incoming));
@@ -394,6 +402,11 @@ impl System {
         if let Some(older) = older {
             // What is still on its way on the older one is read by nobody.
             self.counts.reconnects += 1;
+            let is_used = self
+                .streams
+                .find(older)
+                .is_some_and(|it| it.carries(Way::Out));
+            self.goals.reach_if(is_used, Goal::ReconnectInFlight);
             if self
                 .streams
                 .get(older)
@@ -436,6 +449,8 @@ impl System {
             let said = stream.dialled.sent.pop_front();
             return Some((acceptor, from, message, said));
         }
+        let is_wrong = stream.is_damaged(Way::Out);
+        self.goals.reach_if(is_wrong, Goal::CorruptionNoticed);
         self.close(id, Way::Back);
         None
     }

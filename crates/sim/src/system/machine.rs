@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 
 use quorate::Input;
-use quorate_core::{Entries, Entry, LogIndex, Payload};
+use quorate_core::{Entries, Entry, LogIndex, Payload, RoleName};
 
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, bounded_memory, broken};
+use crate::goals::Goal;
 use crate::history::{Model, Op, OpId, Outcome};
 use crate::site::Site;
 
@@ -65,6 +66,8 @@ impl System {
             let safety = &mut self.checks.machine;
             safety.applies(id, machine.handed, entry.index, disk, ledger)?;
             machine.handed = entry.index;
+            let is_late = self.clients.is_given_up(entry);
+            self.goals.reach_if(is_late, Goal::UnknownTookEffect);
             self.clients.committed(entry)?;
         }
         machine.unapplied_bytes += entries.size_bytes();
@@ -172,6 +175,9 @@ impl System {
             );
         }
         let entry = entry.id();
+        let leader = self.checks.elections.leader(entry.term);
+        let is_forwarded = leader.is_some_and(|leader| leader.node != id.node);
+        self.goals.reach_if(is_forwarded, Goal::ForwardCommitted);
         self.answer(id, waiter, Outcome::Written { reply, entry })
     }
 
@@ -184,7 +190,9 @@ impl System {
             return Ok(());
         };
         let (reply, applied) = (life.machine.model.read(op), life.machine.applied);
+        let follows = life.glimpse.role == RoleName::Follower;
         self.counts.reads += 1;
+        self.goals.reach_if(follows, Goal::FollowerRead);
         self.answer(id, read, Outcome::Read { reply, applied })
     }
 

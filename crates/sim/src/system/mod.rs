@@ -14,6 +14,7 @@ use crate::check::{Check, Checks, LifeId, Property, broken};
 use crate::choice::Choices;
 use crate::counts::Counts;
 use crate::digest::Digest;
+use crate::goals::Watch;
 use crate::roster::{Roster, ids};
 use crate::trace::Trace;
 use crate::world::network::Network;
@@ -28,6 +29,7 @@ mod clients;
 mod damage;
 mod ends;
 mod faults;
+mod goals;
 mod knobs;
 mod lifetime;
 mod links;
@@ -115,6 +117,7 @@ pub(crate) struct System {
     clients: Clients,
     checks: Checks,
     pub(crate) counts: Counts,
+    pub(crate) goals: Watch,
     pub(crate) trace: Option<Trace>,
     /// Hash of everything that happened.
     pub(crate) digest: Digest,
@@ -145,6 +148,7 @@ impl System {
             clients: Clients::new(knobs.client.count),
             checks: Checks::new(count),
             counts: Counts::default(),
+            goals: Watch::default(),
             trace,
             digest: Digest::EMPTY,
             is_calm: false,

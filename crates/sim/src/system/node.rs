@@ -38,14 +38,18 @@ pub(super) struct Node {
     pub(super) spared: Option<MemDisk>,
     /// What a state machine that keeps its own state on disk holds.
     pub(super) kept: (Model, LogIndex),
-    /// The disk was made to fail in this life.
+    /// The disk was made to fail; it does so at some operation, perhaps of a later life.
     pub(super) is_failing: bool,
     /// The damage may look like a write that a crash cut short.
     pub(super) may_look_torn: bool,
     /// Somebody has put an empty disk into the machine.
     pub(super) is_wiped: bool,
+    /// The committed log ended here when that was done.
+    pub(super) wiped_at: LogIndex,
     /// The disk is full.
     pub(super) is_full: bool,
+    /// A write found it full, and none has succeeded since.
+    pub(super) has_met_full: bool,
     /// It was a member of the cluster once; its number is not used for another.
     pub(super) was_member: bool,
 }
@@ -87,6 +91,18 @@ pub(super) struct Storage {
     pub(super) number: u64,
     /// A write failed: nothing is asked of this disk any more.
     pub(super) has_failed: bool,
+    /// The job under way hangs.
+    pub(super) hang: Option<Hang>,
+}
+
+/// A job that takes long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hang {
+    /// Nanoseconds of the world.
+    pub(super) since: u64,
+    /// Who led when it began, and in which term.
+    pub(super) leader: LifeId,
+    pub(super) term: Term,
 }
 
 /// One life of a node's process: everything that its end takes.

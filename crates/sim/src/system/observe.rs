@@ -44,6 +44,7 @@ impl System {
             after.applied,
             after.last,
         )?;
+        self.note_turn(id, before, &status, outputs);
         self.observe_role(id, before, after)?;
         if after.commit > before.commit {
             let voters = [voters.as_slice(), status.membership.voters()];
@@ -97,6 +98,11 @@ impl System {
         let Some(life) = node.life.as_deref() else {
             return Ok(());
         };
+        let found = life.written.mark(before.last);
+        let found = found.map(|mark| (before.last, mark));
+        let (voters, ledger) = (life.membership.voters(), &self.checks.ledger);
+        let holds = |node, index| self.nodes[node].stable.shape.mark(index);
+        self.goals.elected(after.term, found, voters, ledger, holds);
         election_quorum::elected(id.node, after.term, &life.membership, &self.checks.votes)?;
         // Whatever it held when it asked for votes was durable by then.
         leader_completeness::elected(id.node, after.term, &life.written, &self.checks.ledger)
@@ -167,6 +173,7 @@ impl System {
             self.counts.changes_committed += u64::from(is_change);
             self.checks.ledger.commits(id, true, term, index, mark)?;
         }
+        self.goals.committed(&self.checks.ledger);
         self.counts.committed += first.distance_to(commit);
         Ok(())
     }
@@ -216,6 +223,7 @@ impl System {
             );
         }
         persist_before_send::leaves(message, &node.stable.hard, &node.stable.shape)?;
+        self.note_leaving(message);
         self.observe_vote(message)
     }
 

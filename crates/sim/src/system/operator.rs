@@ -5,6 +5,7 @@ use quorate_core::{ChangeId, EntryId, NodeId, RoleName, TransferId};
 
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, broken};
+use crate::goals::Goal;
 use crate::site::Site;
 
 impl System {
@@ -103,8 +104,11 @@ impl System {
                     ),
                 }
             }
-            Err(_) => {
+            Err(error) => {
                 self.counts.changes_refused += 1;
+                if let ChangeError::Refused(reason) = error {
+                    self.goals.change_refused(*reason);
+                }
                 Ok(())
             }
         }
@@ -153,8 +157,14 @@ impl System {
             );
         }
         match outcome {
-            Ok(_) => self.counts.transfers += 1,
-            Err(TransferError::TimedOut) => self.counts.transfers_timed_out += 1,
+            Ok(_) => {
+                self.counts.transfers += 1;
+                self.goals.reach(Goal::TransferCompleted);
+            }
+            Err(TransferError::TimedOut) => {
+                self.counts.transfers_timed_out += 1;
+                self.goals.reach(Goal::TransferTimedOut);
+            }
             Err(_) => self.counts.transfers_refused += 1,
         }
         Ok(())

@@ -51,6 +51,10 @@ impl System {
             return Ok(false);
         }
         host.spared = None;
+        if let Some(job) = &under_way {
+            let stage = &opened.identity.stage;
+            super::goals::recovered(&mut self.goals, job, stage, &hard, &found);
+        }
         if !is_possible {
             return Err(Violation {
                 property: Property::NoSilentLoss,

@@ -3,12 +3,13 @@
 //! part of it on the disk.
 
 use quorate::{Input, StorageJob};
-use quorate_core::{LoadOutcome, NodeId};
+use quorate_core::{Entry, LoadOutcome, NodeId, Payload, RoleName};
 use quorate_log::{AfterFailedSync, BirthStage, DiskCall, ReadOutcome, StorageError, Write};
 
 use super::node::Request;
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, broken, log_terms};
+use crate::goals::Goal;
 use crate::knobs::MILLI;
 use crate::site::Site;
 
@@ -56,6 +57,10 @@ impl System {
             Some(Request::Load { .. }) => self.choices.between(0, knobs.load_max, Site::Load),
             Some(Request::Job(_)) if self.choices.chance(knobs.stall_ppm, Site::Stall) => {
                 self.counts.stalls += 1;
+                let hang = self.hang();
+                if let Some(life) = self.nodes[id.node].life.as_deref_mut() {
+                    life.storage.hang = hang;
+                }
                 let most = knobs.stall_max.max(knobs.sync_max);
                 self.choices.between(knobs.sync_max, most, Site::StallFor)
             }
@@ -81,6 +86,7 @@ impl System {
             return Ok(());
         };
         self.counts.useful += 1;
+        self.note_end_of_hang(id);
         let served = match request {
             Request::Job(job) => self.perform_job(id, job)?,
             Request::Load { .. } => self.load(id, &request),
@@ -112,12 +118,14 @@ impl System {
         match outcome {
             Ok(()) => {
                 self.became_durable(id.node, &job)?;
+                self.note_durable(id.node, &job);
                 if let Some(life) = self.life(id) {
                     life.inputs.push(Input::Stored);
                 }
                 Ok(Ok(()))
             }
             Err(error) => {
+                self.note_failed_job(&error);
                 self.nodes[id.node].stable.under_way = Some(job);
                 Ok(Err(error))
             }
@@ -200,8 +208,15 @@ impl System {
         };
         if first <= life.written.last() {
             self.counts.truncations += 1;
+            let elections = &self.checks.elections;
+            self.goals
+                .truncates(id.node, &life.written, first, elections);
             life.written.truncate_from(first);
         }
+        let is_command = |entry: &&Entry| matches!(entry.payload, Payload::Command(_));
+        let leads = life.glimpse.role == RoleName::Leader;
+        let is_batch = leads && entries.iter().filter(is_command).nth(1).is_some();
+        self.goals.reach_if(is_batch, Goal::BatchedJob);
         let term = life.driver.leadership().term.max(life.glimpse.term);
         for entry in entries.iter() {
             let last = life.written.last_id();
@@ -263,7 +278,7 @@ impl System {
         let fails = self
             .choices
             .chance(self.knobs.disk.load_failure_ppm, Site::LoadFailure);
-        let Some(life) = self.life(id) else {
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
         let outcome = if fails {
@@ -276,6 +291,11 @@ impl System {
             }
         };
         let failed = matches!(outcome, LoadOutcome::Failed);
+        // What the machine has been given already is wanted for somebody else.
+        let is_old = life.glimpse.role == RoleName::Leader && *from <= life.machine.handed;
+        self.goals
+            .reach_if(is_old && !failed, Goal::OldEntriesLoaded);
+        self.goals.reach_if(failed, Goal::LoadFailed);
         life.inputs.push(Input::Loaded {
             load: *load,
             outcome,
@@ -291,7 +311,11 @@ impl System {
             return Ok(());
         };
         match life.storage.log.housekeep(HOUSEKEEPING_BYTES) {
-            Ok(_) | Err(StorageError::Full(_)) => Ok(()),
+            Ok(_) => Ok(()),
+            Err(StorageError::Full(_)) => {
+                self.nodes[id.node].has_met_full = true;
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }
@@ -317,6 +341,7 @@ impl System {
     /// The log failed: the node has to stop.
     fn storage_failed(&mut self, id: LifeId, error: &StorageError) -> Check {
         self.note(|| format!("{id} storage failed: {error}"));
+        self.nodes[id.node].has_met_full |= super::goals::is_full(error);
         let Some(life) = self.life(id) else {
             return Ok(());
         };

@@ -55,6 +55,8 @@ struct Pipe {
     newest_arrival: u64,
     /// Nothing is written any more.
     is_shut: bool,
+    /// A bit was wrong in something that was written.
+    is_damaged: bool,
 }
 
 /// A connection, or an attempt at one.
@@ -109,6 +111,24 @@ impl Stream {
             Way::Out => self.acceptor,
             Way::Back => Some(self.dialler),
         }
+    }
+
+    /// Whether something that was written this way arrives with a wrong bit, or has.
+    pub(super) const fn is_damaged(&self, way: Way) -> bool {
+        match way {
+            Way::Out => self.out.is_damaged,
+            Way::Back => self.back.is_damaged,
+        }
+    }
+
+    /// Whether bytes are on this way.
+    pub(super) fn carries(&self, way: Way) -> bool {
+        let pipe = match way {
+            Way::Out => &self.out,
+            Way::Back => &self.back,
+        };
+        let mut pieces = pipe.in_flight.iter().chain(&pipe.held);
+        pieces.any(|piece| matches!(piece, Piece::Bytes(_)))
     }
 
     const fn pipe(&mut self, way: Way) -> &mut Pipe {
@@ -185,6 +205,9 @@ impl System {
                 *byte ^= 1 << (bit % 8);
             }
             bytes = damaged.into();
+            if let Some(stream) = self.streams.get(id) {
+                stream.pipe(way).is_damaged = true;
+            }
         }
         while bytes.len() > 1 && self.choices.chance(split_ppm, Site::Split) {
             let at = 1 + self.choices.choose(bytes.len() as u64 - 1, Site::Split);

@@ -18,7 +18,11 @@ impl System {
     pub(super) fn hear(&mut self, id: LifeId, from: NodeId, message: PeerMessage) -> Check {
         self.counts.useful += 1;
         self.note(|| format!("{} hears {from}: {}", id.node, what_is_said(&message)));
-        if let Some(life) = self.life(id) {
+        if let Some(life) = self.nodes[id.node].life.as_deref_mut() {
+            if let PeerMessage::Raft(message) = &message {
+                let term = life.glimpse.term;
+                self.goals.hears(life.incarnation, term, message);
+            }
             life.inputs.push(Input::Peer { from, message });
         }
         Ok(())

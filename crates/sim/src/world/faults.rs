@@ -1,7 +1,7 @@
 //! When and where faults strike: crashes, pauses of processes and cuts of links. What a crash
 //! does is in `mod.rs`, which links a cut takes in `network.rs`.
 
-use quorate_core::NodeId;
+use quorate_core::{NodeId, RoleName};
 
 use super::{Happening, World};
 use crate::check::{Check, LifeId};
@@ -63,6 +63,7 @@ impl World {
         let node = self.any_node(Site::Crash);
         if is_power_cut {
             // It takes everybody at once.
+            self.goals.power_fails();
             return self.nodes.ids().try_for_each(|node| self.crash(node));
         }
         self.crash(node)
@@ -111,8 +112,13 @@ impl World {
         let kind = self.choices.pick(&knobs.cut_kinds, Site::Partition);
         let lasts = self.choices.between(1, 2 * knobs.cut_for, Site::Partition);
         let goes_on = self.choices.chance(900_000, Site::Partition);
+        self.goals.before_cut(&self.network);
         self.network.cut(kind, &mut self.choices);
         self.counts.cuts += 1;
+        let lives = self.nodes.iter().filter_map(|node| node.life.as_deref());
+        let leaders = lives.filter(|life| life.glimpse.role == RoleName::Leader);
+        self.goals
+            .cut(kind, &self.network, leaders.map(|life| life.id.node));
         if self.trace.is_some() {
             let pairs = self.network.cuts().map(|(from, to)| format!("{from}>{to}"));
             let pairs = pairs.collect::<Vec<_>>().join(" ");

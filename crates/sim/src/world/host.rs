@@ -11,6 +11,7 @@ use super::storage::{Wanted, Write};
 use super::{Happening, World};
 use crate::check::{Check, LifeId, Property, bounded_memory, broken, persist_before_send};
 use crate::describe;
+use crate::goals::Goal;
 use crate::knobs::{HostMode, MILLI};
 use crate::site::Site;
 
@@ -30,10 +31,12 @@ impl World {
 
     pub(super) fn arrive(&mut self, message: Message) -> Check {
         let receiver = self.nodes[message.to].life.as_deref();
-        if receiver.is_none_or(|life| life.inbox.len() >= INBOX_LIMIT) {
+        let Some(life) = receiver.filter(|life| life.inbox.len() < INBOX_LIMIT) else {
             self.counts.lost += 1;
             return Ok(());
-        }
+        };
+        self.goals
+            .hears(life.incarnation, life.glimpse.term, &message);
         self.counts.useful += 1;
         self.input(message.to, Event::Receive(message))
     }
@@ -414,6 +417,7 @@ impl World {
         self.counts.useful += 1;
         let outcome = if has_failed {
             self.counts.load_failures += 1;
+            self.goals.reach(Goal::LoadFailed);
             LoadOutcome::Failed
         } else {
             self.counts.loads += 1;

@@ -11,6 +11,7 @@ use super::{Happening, World};
 use crate::check::{Check, LifeId, Property, Violation, suspect};
 use crate::choice::Choices;
 use crate::digest::mix;
+use crate::goals::Goal;
 use crate::site::Site;
 
 impl World {
@@ -105,6 +106,8 @@ impl World {
             return Ok(());
         };
         self.counts.crashes += 1;
+        let is_behind = life.apply.machine.applied < life.glimpse.commit;
+        self.goals.reach_if(is_behind, Goal::UnappliedAtCrash);
         let pending = life.writes.pending() as u64;
         let lost = self.choices.between(0, pending, Site::Survivors);
         let kept = pending - lost;
@@ -133,8 +136,14 @@ impl World {
         {
             suspect::ends(node, self.stables[node].shape().last_id(), lost.last_id())?;
             self.counts.repairs += 1;
+            self.goals.reach(Goal::SuspectRepaired);
         }
         self.stables[node].perform(write);
+        if matches!(write, Write::Append(_)) {
+            let stables = &self.stables;
+            self.goals
+                .wrote(|node, index| stables[node].shape().mark(index));
+        }
         self.observe_disk(node)?;
         match write {
             Write::Hard(HardState {

@@ -10,6 +10,7 @@ use crate::choice::Choices;
 use crate::counts::Counts;
 use crate::describe;
 use crate::digest::Digest;
+use crate::goals::Watch;
 use crate::knobs::{Knobs, MILLI};
 use crate::roster::{Roster, ids};
 use crate::trace::Trace;
@@ -24,6 +25,7 @@ mod cause;
 mod census;
 mod client;
 mod faults;
+mod goals;
 mod history;
 mod host;
 pub(crate) mod lifetime;
@@ -98,6 +100,7 @@ pub(crate) struct World {
     network: Network,
     checks: Checks,
     pub(crate) counts: Counts,
+    pub(crate) goals: Watch,
     pub(crate) trace: Option<Trace>,
     /// Hash of everything that happened.
     pub(crate) digest: Digest,
@@ -138,6 +141,7 @@ impl World {
             network: Network::new(nodes),
             checks: Checks::new(nodes),
             counts: Counts::default(),
+            goals: Watch::default(),
             trace,
             digest: Digest::EMPTY,
             echoes: Vec::new(),

@@ -86,6 +86,11 @@ impl From<&Status> for Glimpse {
 }
 
 impl Glimpse {
+    /// Whether it campaigns in `term`.
+    pub(crate) fn is_candidate_of(&self, term: Term) -> bool {
+        self.role == RoleName::Candidate && self.term == term
+    }
+
     /// What no step changes that does nothing.
     pub(crate) const fn place(&self) -> (RoleName, Term, LogIndex, LogIndex, LogIndex) {
         (self.role, self.term, self.last, self.commit, self.applied)

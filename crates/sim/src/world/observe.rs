@@ -31,6 +31,7 @@ impl World {
             .fold(after.term.get() ^ (after.role as u64) << 62 ^ node.get() << 48);
         self.digest
             .fold(after.last.get() ^ after.commit.get() << 24 ^ (actions.len() as u64) << 48);
+        self.note_step(id, before, &status, actions);
         self.observe_decision(id, cause, before, actions)?;
         self.observe_actions(id, before, after, actions)?;
         self.checks.terms.shows(node, after.term)?;
@@ -113,6 +114,8 @@ impl World {
         committed_truncation::writes(id.node, before.commit, first)?;
         if first <= life.log.last() {
             self.counts.truncations += 1;
+            let elections = &self.checks.elections;
+            self.goals.truncates(id.node, &life.log, first, elections);
             life.log.truncate_from(first);
         }
         for entry in entries.iter() {
@@ -165,6 +168,10 @@ impl World {
         };
         let (votes, membership) = (&self.checks.votes, &life.membership.1);
         election_quorum::elected(id.node, after.term, membership, votes)?;
+        let found = life.log.mark(before.last).map(|mark| (before.last, mark));
+        let (voters, ledger) = (membership.voters(), &self.checks.ledger);
+        let holds = |node, index| self.stables[node].shape().mark(index);
+        self.goals.elected(after.term, found, voters, ledger, holds);
         life.elected_at = before.last;
         life.answered.clear();
         life.counts_from = life.ticked;
@@ -242,7 +249,11 @@ impl World {
                 .ledger
                 .commits(id, leads, after.term, index, mark)?;
         }
-        self.counts.committed += known.distance_to(self.checks.ledger.last());
+        let news = known.distance_to(self.checks.ledger.last());
+        if news > 0 {
+            self.counts.committed += news;
+            self.goals.committed(&self.checks.ledger);
+        }
         Ok(())
     }
 
@@ -278,6 +289,7 @@ impl World {
                 format_args!("{voter} sends {message:?} in the name of another life"),
             );
         }
+        self.note_leaving(message);
         match &message.body {
             Body::Vote { .. } => self.checks.votes.voted(voter, message.term, voter),
             Body::VoteReply {

@@ -11,6 +11,7 @@ use crate::check::{
     Check, LifeId, Property, broken, pointer_order, retention, snapshot_label, snapshot_restore,
 };
 use crate::digest::mix;
+use crate::goals::Goal;
 use crate::site::Site;
 
 impl World {
@@ -64,6 +65,7 @@ impl World {
         self.counts.useful += 1;
         let Some(snapshot) = snapshot else {
             self.counts.snapshots_failed += 1;
+            self.goals.reach(Goal::SnapshotFailed);
             return self.input(id.node, Event::SnapshotFailed);
         };
         let meta = snapshot.meta.clone();
@@ -85,6 +87,8 @@ impl World {
             known.from = from;
             return Ok(());
         }
+        self.goals
+            .reach_if(life.receiving.is_some(), Goal::SnapshotSuperseded);
         life.clients.last_fetch += 1;
         let number = life.clients.last_fetch;
         life.receiving = Some(Receiving {
@@ -134,6 +138,7 @@ impl World {
                 life.receiving = None;
             }
             self.counts.snapshots_lost += 1;
+            self.goals.reach(Goal::SnapshotLost);
             return self.input(id.node, Event::SnapshotLost { last, checksum });
         };
         if parts < of {

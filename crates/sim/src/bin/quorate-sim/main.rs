@@ -41,6 +41,10 @@ enum Command {
         /// Shrink a failure at once.
         #[arg(long)]
         shrink: bool,
+        /// Fail if a goal was missed, also in a campaign of few or short seeds. From 5,000 seeds
+        /// of usual length on it does so anyway.
+        #[arg(long)]
+        goals: bool,
     },
     /// Crash a log after every operation on its disk, in every way that is worth trying.
     CrashPoints {
@@ -151,7 +155,11 @@ impl From<Which> for Run {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Explore { seeds, shrink } => explore::explore(&seeds.every(1), shrink),
+        Command::Explore {
+            seeds,
+            shrink,
+            goals,
+        } => explore::explore(&seeds.every(1), shrink, goals),
         Command::CrashPoints {
             seed,
             seeds,

@@ -7,6 +7,7 @@ use crate::explore::Total;
 pub(crate) fn print(total: &Total, threads: usize, seconds: f64) {
     let counts = &total.counts;
     print!("{counts}");
+    println!("\ngoals, and how many seeds reached them:\n{}", total.goals);
     let line = |value: f64, what: &str| println!("{value:>14.1}  {what}");
     let events = counts.useful.max(1) as f64;
     line(
