@@ -1,8 +1,8 @@
-//! Forwards that come late, again, or from a new life: what the leader appends and what the
-//! follower's users are told.
+//! What is believed of other nodes: forwards and answers to them that come late or from a new
+//! life, and messages in another node's name.
 
 use quorate::{Bytes, ForwardOutcome, Input, PeerMessage, ProposeError};
-use quorate_core::{EntryId, Incarnation};
+use quorate_core::{Body, EntryId, Incarnation, Message};
 
 use super::world::{Outcome, World, node_id};
 use super::{SECOND, sent_message};
@@ -63,4 +63,28 @@ fn an_answer_that_comes_after_its_entries_says_that_the_outcome_is_unknown() {
     world.settle();
     let unknown = Outcome::Failed(ProposeError::Unknown);
     assert_eq!(world.outcome(1), Some(&unknown));
+}
+
+/// Who speaks is settled by the connection, not by what is said.
+#[test]
+fn a_message_in_the_name_of_another_node_is_not_heard() {
+    let mut world = World::new();
+    let leader = world.elect();
+    let follower = world.follower_of(leader);
+    let term = |world: &World| world.nodes[&follower].driver.leadership().term;
+    let before = term(&world);
+    let message = Message {
+        from: node_id(leader),
+        to: node_id(follower),
+        term: before.next(),
+        sender: Incarnation::new(leader),
+        receiver: Incarnation::UNKNOWN,
+        body: Body::TimeoutNow,
+    };
+    let from = node_id(6 - leader - follower);
+    let message = PeerMessage::Raft(message);
+    let node = world.nodes.get_mut(&follower).unwrap();
+    node.inputs.push(Input::Peer { from, message });
+    world.settle();
+    assert_eq!(term(&world), before, "it took another node's word");
 }
