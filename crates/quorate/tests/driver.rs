@@ -1,6 +1,7 @@
 //! The driver, three at a time, without threads: forwarding, batching, back-pressure, stalls and
 //! the birth of a cluster.
 
+mod hearsay;
 mod membership;
 mod world;
 

@@ -14,9 +14,10 @@
 //! --- end
 //! ```
 //!
-//! `kill` says what must find the mistake: `explore A..B` is the simulator on these seeds,
-//! `test PACKAGE [FILTER]` is a package's tests. It may be repeated, and the first to find it
-//! counts. Without it the simulator is tried first, then the tests of the engine.
+//! `kill` says what must find the mistake: `explore [WORLD] A..B [events N]` is the simulator on
+//! these seeds, in the world of engines if none is named; `test PACKAGE [FILTER]` is a package's
+//! tests. It may be repeated, and the first to find it counts. Without it the simulator is tried
+//! first, in the world that the file is part of, then the tests of the file's crate.
 
 use std::iter::Peekable;
 
@@ -129,7 +130,7 @@ fn mutant<'a>(
     mutant.find = text_until("--- replace", line, lines)?;
     mutant.replace = text_until("--- end", line, lines)?;
     if mutant.trials.is_empty() {
-        mutant.trials = Trial::usual();
+        mutant.trials = Trial::usual(&mutant.file);
     }
     for (key, value) in [
         ("id", &mutant.id),

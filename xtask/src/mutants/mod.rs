@@ -4,24 +4,33 @@
 mod list;
 mod results;
 mod scratch;
+mod table;
 mod trial;
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use self::results::Results;
 use self::scratch::Scratch;
+use self::table::Row;
 use self::trial::Outcome;
 use crate::failure::{Failure, Result};
 use crate::repo;
 
 pub(crate) use self::list::{Mutant, is_list, parse};
 
+const USAGE: &str = "usage: cargo xtask mutants [--only NAME]... [--list] [--fresh] \
+[--keep-kills] [--table FILE]";
+
 #[derive(Default)]
 struct Options {
     only: Vec<String>,
     list: bool,
     fresh: bool,
+    keep_kills: bool,
+    table: Option<PathBuf>,
 }
 
 /// Tries the mutants and prints what killed each. A mutant that survives, or that does not even
@@ -38,29 +47,30 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     }
     let folder = repo::target(root).join("mutants");
     let scratch = Scratch::of(root, &folder)?;
-    let results = Results::at(
-        &folder.join("results"),
-        scratch.fingerprint(),
-        options.fresh,
-    )?;
+    let folder = folder.join("results");
+    if options.fresh {
+        results::forget(&folder)?;
+    }
+    let commit = commit(root)?;
+    let results = Results::at(&folder, scratch.fingerprint(), commit, options.keep_kills)?;
     let mut rows = Vec::with_capacity(mutants.len());
     for mutant in &mutants {
-        let outcome = match results.load(mutant) {
-            Some(outcome) => outcome,
+        let found = match results.load(mutant) {
+            Some(found) => found,
             None => {
                 println!("trying {} ({})", mutant.name, mutant.id);
-                let outcome = outcome(&scratch, &results, mutant)?;
-                results.save(mutant, &outcome)?;
-                outcome
+                results.save(mutant, outcome(&scratch, &results, mutant)?)?
             }
         };
-        rows.push((mutant, outcome));
+        rows.push(Row { mutant, found });
     }
-    print_table(&rows);
-    let alive = rows
-        .iter()
-        .filter(|(_, outcome)| !outcome.is_kill())
-        .count();
+    table::print(&rows);
+    if let Some(path) = &options.table {
+        let text = table::markdown(&rows, results.commit());
+        fs::write(path, text).map_err(Failure::at(path))?;
+    }
+    let is_alive = |row: &&Row<'_>| !row.found.outcome.is_kill();
+    let alive = rows.iter().filter(is_alive).count();
     if alive > 0 {
         return Err(Failure::new(format!(
             "{alive} of {} mutants were not killed",
@@ -69,6 +79,19 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     }
     println!("all {} mutants were killed", rows.len());
     Ok(())
+}
+
+/// The commit that is checked out, with a plus if the product or its tests differ from it.
+fn commit(root: &Path) -> Result<String> {
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).current_dir(root).output();
+        let output = output.map_err(|error| Failure::new(format!("git: {error}")))?;
+        Ok::<_, Failure>(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--", "crates", "Cargo.lock"])?;
+    let plus = if changed.is_empty() { "" } else { "+" };
+    Ok(format!("{commit}{plus}"))
 }
 
 /// Tries the mutant's trials in order, until one kills it. Each trial has to pass without the
@@ -111,14 +134,16 @@ fn options(args: &[String]) -> Result<Options> {
         match (arg.as_str(), args.as_slice().first()) {
             ("--list", _) => options.list = true,
             ("--fresh", _) => options.fresh = true,
+            ("--keep-kills", _) => options.keep_kills = true,
+            ("--table", Some(file)) => {
+                options.table = Some(PathBuf::from(file));
+                args.next();
+            }
             ("--only", Some(name)) => {
                 options.only.push(name.clone());
                 args.next();
             }
-            _ => {
-                let usage = "usage: cargo xtask mutants [--only NAME]... [--list] [--fresh]";
-                return Err(Failure::new(usage));
-            }
+            _ => return Err(Failure::new(USAGE)),
         }
     }
     Ok(options)
@@ -150,15 +175,4 @@ fn select(mutants: Vec<Mutant>, only: &[String]) -> Result<Vec<Mutant>> {
     }
     let wanted = |mutant: &Mutant| only.is_empty() || only.contains(&mutant.name);
     Ok(mutants.into_iter().filter(wanted).collect())
-}
-
-fn print_table(rows: &[(&Mutant, Outcome)]) {
-    println!(
-        "\n{:<5} {:<44} {:>5} {:>8} {:>7}  killed by",
-        "id", "mutant", "seed", "events", "time"
-    );
-    for (mutant, outcome) in rows {
-        println!("{:<5} {:<44} {}", mutant.id, mutant.name, outcome.columns());
-    }
-    println!();
 }

@@ -1,5 +1,5 @@
 //! What earlier runs found, so that a long run can be stopped and taken up again. A result is
-//! good for the tree and the mutant it was found with, and for no other.
+//! good for the tree and the mutant it was found with, and for no other, unless one asks for less.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,35 +13,57 @@ use crate::failure::{Failure, Result};
 pub(super) struct Results {
     folder: PathBuf,
     tree: u64,
+    /// The commit of the tree, as git shows it.
+    commit: String,
+    keeps_kills: bool,
+}
+
+/// What was found, and the commit of the tree it was found with.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Found {
+    pub(super) outcome: Outcome,
+    pub(super) commit: String,
 }
 
 impl Results {
-    /// The results for the tree with this fingerprint; `fresh` forgets them.
-    pub(super) fn at(folder: &Path, tree: u64, fresh: bool) -> Result<Self> {
-        if fresh && folder.exists() {
-            fs::remove_dir_all(folder).map_err(Failure::at(folder))?;
-        }
+    /// The results for the tree with this fingerprint, at this commit. With `keeps_kills` a kill
+    /// by an earlier tree counts, too.
+    pub(super) fn at(folder: &Path, tree: u64, commit: String, keeps_kills: bool) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Failure::at(folder))?;
         Ok(Self {
             folder: folder.to_path_buf(),
             tree,
+            commit,
+            keeps_kills,
         })
     }
 
-    pub(super) fn load(&self, mutant: &Mutant) -> Option<Outcome> {
-        let path = self.path(&mutant.name);
-        let text = fs::read_to_string(path).ok()?;
-        let (key, outcome) = text.split_once('\n')?;
-        if key != self.key(&mutant.definition()) {
-            return None;
-        }
-        read(outcome)
+    pub(super) fn commit(&self) -> &str {
+        &self.commit
     }
 
-    pub(super) fn save(&self, mutant: &Mutant, outcome: &Outcome) -> Result<()> {
+    pub(super) fn load(&self, mutant: &Mutant) -> Option<Found> {
+        let text = fs::read_to_string(self.path(&mutant.name)).ok()?;
+        let (head, outcome) = text.split_once('\n')?;
+        let (keys, commit) = head.rsplit_once(' ')?;
+        let (definition, tree) = keys.split_once(' ')?;
+        let outcome = read(outcome)?;
+        let is_of_this_tree = tree == hash(&self.tree);
+        let counts = is_of_this_tree || (self.keeps_kills && outcome.is_kill());
+        if definition != hash(&mutant.definition()) || !counts {
+            return None;
+        }
+        let commit = commit.to_owned();
+        Some(Found { outcome, commit })
+    }
+
+    pub(super) fn save(&self, mutant: &Mutant, outcome: Outcome) -> Result<Found> {
         let path = self.path(&mutant.name);
-        let text = format!("{}\n{}", self.key(&mutant.definition()), written(outcome));
-        fs::write(&path, text).map_err(Failure::at(&path))
+        let (definition, tree) = (hash(&mutant.definition()), hash(&self.tree));
+        let commit = self.commit.clone();
+        let text = format!("{definition} {tree} {commit}\n{}", written(&outcome));
+        fs::write(&path, text).map_err(Failure::at(&path))?;
+        Ok(Found { outcome, commit })
     }
 
     /// Whether the trial is known to pass without a mutant.
@@ -55,18 +77,27 @@ impl Results {
     }
 
     fn sound_path(&self, trial: &Trial) -> PathBuf {
-        self.path(&format!("sound-{}", self.key(&trial.to_string())))
+        let key = hash(&(self.tree, trial.to_string()));
+        self.path(&format!("sound-{key}"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.txt"))
     }
+}
 
-    fn key(&self, definition: &str) -> String {
-        let mut hasher = DefaultHasher::new();
-        (self.tree, definition).hash(&mut hasher);
-        format!("{:016x}", hasher.finish())
+/// Forgets every result kept in `folder`.
+pub(super) fn forget(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Failure::at(folder))?;
     }
+    Ok(())
+}
+
+fn hash(what: &impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 fn written(outcome: &Outcome) -> String {
@@ -79,9 +110,10 @@ fn written(outcome: &Outcome) -> String {
                     events,
                     replay,
                 },
+            trial,
             seconds,
         } => {
-            format!("killed\t{name}\t{seed}\t{events}\t{seconds}\t{replay}")
+            format!("killed\t{trial}\t{name}\t{seed}\t{events}\t{seconds}\t{replay}")
         }
         Outcome::Survived { tried } => format!("survived\t{tried}"),
         Outcome::NotBuilt { log } => format!("not-built\t{log}"),
@@ -91,7 +123,8 @@ fn written(outcome: &Outcome) -> String {
 fn read(text: &str) -> Option<Outcome> {
     let fields: Vec<&str> = text.trim_end_matches('\n').split('\t').collect();
     match fields.as_slice() {
-        ["killed", name, seed, events, seconds, replay] => Some(Outcome::Killed {
+        ["killed", trial, name, seed, events, seconds, replay] => Some(Outcome::Killed {
+            trial: (*trial).to_owned(),
             killer: Killer {
                 name: (*name).to_owned(),
                 seed: (*seed).to_owned(),
@@ -124,6 +157,7 @@ mod tests {
         };
         for outcome in [
             Outcome::Killed {
+                trial: "explore systems 0..9".into(),
                 killer,
                 seconds: 1.5,
             },

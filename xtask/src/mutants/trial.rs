@@ -15,11 +15,21 @@ use crate::failure::{Failure, Result};
 /// A mutant that is not found within this long is not found.
 const BUDGET: Duration = Duration::from_secs(60);
 
+/// Seeds of the systems world that take less than the budget, and how long each goes on: many
+/// short lives find more than a few long ones, because most mistakes show at starts and faults.
+const SYSTEM_SEEDS: &str = "0..1500";
+const SYSTEM_EVENTS: Option<u64> = Some(5000);
+
 /// What must find a mistake.
 #[derive(Debug)]
 pub(super) enum Trial {
     /// The simulator, on a range of seeds.
-    Explore { seeds: String },
+    Explore {
+        world: World,
+        seeds: String,
+        /// Happenings in each seed, where that is not what the simulator would do by itself.
+        events: Option<u64>,
+    },
     /// The tests of a package whose names contain the filter.
     Test {
         package: String,
@@ -27,26 +37,55 @@ pub(super) enum Trial {
     },
 }
 
+/// What the simulator is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum World {
+    Engines,
+    Systems,
+}
+
+impl World {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Engines => "engines",
+            Self::Systems => "systems",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Engines, Self::Systems]
+            .into_iter()
+            .find(|world| world.name() == text)
+    }
+}
+
 impl Trial {
-    /// For a mutant that does not say otherwise: seeds, then the scripts and tests of the engine.
-    pub(super) fn usual() -> Vec<Self> {
-        let seeds = "0..2000".to_owned();
-        let package = "quorate-core".to_owned();
-        vec![
-            Self::Explore { seeds },
-            Self::Test {
-                package,
-                filter: None,
-            },
-        ]
+    /// For a mutant of `file` that does not say otherwise: seeds of the world that the file is
+    /// part of, then the tests of its crate.
+    pub(super) fn usual(file: &str) -> Vec<Self> {
+        let (world, seeds, events, package) = if file.starts_with("crates/quorate/") {
+            (World::Systems, SYSTEM_SEEDS, SYSTEM_EVENTS, "quorate")
+        } else if file.starts_with("crates/log/") {
+            (World::Systems, SYSTEM_SEEDS, SYSTEM_EVENTS, "quorate-log")
+        } else {
+            (World::Engines, "0..2000", None, "quorate-core")
+        };
+        let seeds = Self::Explore {
+            world,
+            seeds: seeds.to_owned(),
+            events,
+        };
+        let tests = Self::Test {
+            package: package.to_owned(),
+            filter: None,
+        };
+        vec![seeds, tests]
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split_whitespace().collect();
         match words.as_slice() {
-            ["explore", seeds] if seeds.contains("..") => Some(Self::Explore {
-                seeds: (*seeds).to_owned(),
-            }),
+            ["explore", rest @ ..] => explore(rest),
             ["test", package] => Some(Self::Test {
                 package: (*package).to_owned(),
                 filter: None,
@@ -79,7 +118,11 @@ impl Trial {
             (_, Self::Test { .. }) => failed_test(&output),
         };
         Ok(match killer {
-            Some(killer) => Outcome::Killed { killer, seconds },
+            Some(killer) => Outcome::Killed {
+                trial: self.to_string(),
+                killer,
+                seconds,
+            },
             None if status.is_some_and(|status| !status.success()) => {
                 return Err(Failure::new(format!(
                     "'{self}' failed and did not say what it found; see {}",
@@ -94,9 +137,16 @@ impl Trial {
 
     fn command(&self, scratch: &Scratch, build_only: bool) -> Command {
         let mut command = match self {
-            Self::Explore { seeds } if !build_only => {
+            Self::Explore {
+                world,
+                seeds,
+                events,
+            } if !build_only => {
                 let mut command = Command::new(scratch.binary("quorate-sim"));
-                command.args(["explore", "--seeds", seeds]);
+                command.args(["explore", "--world", world.name(), "--seeds", seeds]);
+                if let Some(events) = events {
+                    command.args(["--events", &events.to_string()]);
+                }
                 command
             }
             Self::Explore { .. } => {
@@ -124,7 +174,16 @@ impl Trial {
 impl fmt::Display for Trial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Explore { seeds } => write!(f, "explore {seeds}"),
+            Self::Explore {
+                world,
+                seeds,
+                events: None,
+            } => write!(f, "explore {} {seeds}", world.name()),
+            Self::Explore {
+                world,
+                seeds,
+                events: Some(events),
+            } => write!(f, "explore {} {seeds} events {events}", world.name()),
             Self::Test {
                 package,
                 filter: None,
@@ -151,42 +210,39 @@ pub(super) struct Killer {
 /// How a trial ended.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
-    Killed { killer: Killer, seconds: f64 },
-    Survived { tried: String },
-    NotBuilt { log: String },
+    Killed {
+        /// The trial that did it.
+        trial: String,
+        killer: Killer,
+        seconds: f64,
+    },
+    Survived {
+        tried: String,
+    },
+    NotBuilt {
+        log: String,
+    },
 }
 
 impl Outcome {
     pub(super) fn is_kill(&self) -> bool {
         matches!(self, Self::Killed { .. })
     }
-
-    /// All but the first two columns of the table.
-    pub(super) fn columns(&self) -> String {
-        match self {
-            Self::Killed {
-                killer:
-                    Killer {
-                        name,
-                        seed,
-                        events,
-                        replay: _,
-                    },
-                seconds,
-            } => {
-                format!("{seed:>5} {events:>8} {seconds:>5.1} s  {name}")
-            }
-            Self::Survived { tried } => format!("SURVIVED {tried}"),
-            Self::NotBuilt { log } => format!("DOES NOT BUILD, see {log}"),
-        }
-    }
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Killed { killer, seconds } => {
-                write!(f, "killed by {} in {seconds:.1} s", killer.name)?;
+            Self::Killed {
+                trial,
+                killer,
+                seconds,
+            } => {
+                write!(
+                    f,
+                    "killed by {} of '{trial}' in {seconds:.1} s",
+                    killer.name
+                )?;
                 if !killer.replay.is_empty() {
                     write!(f, "; replay: {}", killer.replay)?;
                 }
@@ -196,6 +252,24 @@ impl fmt::Display for Outcome {
             Self::NotBuilt { log } => write!(f, "does not build, see {log}"),
         }
     }
+}
+
+/// Reads `[WORLD] FROM..TO [events COUNT]`.
+fn explore(words: &[&str]) -> Option<Trial> {
+    let (world, words) = match words {
+        [world, rest @ ..] if World::parse(world).is_some() => (World::parse(world)?, rest),
+        rest => (World::Engines, rest),
+    };
+    let (seeds, events) = match words {
+        [seeds] => (seeds, None),
+        [seeds, "events", events] => (seeds, Some(events.parse().ok()?)),
+        _ => return None,
+    };
+    seeds.contains("..").then(|| Trial::Explore {
+        world,
+        seeds: (*seeds).to_owned(),
+        events,
+    })
 }
 
 /// Reads the simulator's verdict. One that cannot be replayed is no verdict.
@@ -287,6 +361,42 @@ mod tests {
             None,
             "it does not say what was violated"
         );
+    }
+
+    #[test]
+    fn trial_reads_back_as_it_is_shown() {
+        for text in [
+            "explore engines 0..9",
+            "explore systems 0..9 events 500",
+            "test quorate-log",
+            "test quorate-log torn",
+        ] {
+            assert_eq!(Trial::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "explore",
+            "explore systems",
+            "explore planets 0..9",
+            "explore 0..9 events",
+            "explore 0..9 events many",
+        ] {
+            assert!(Trial::parse(text).is_none(), "'{text}' means nothing");
+        }
+    }
+
+    #[test]
+    fn usual_trials_fit_the_file() {
+        let usual = |file| {
+            let trials = Trial::usual(file);
+            trials.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let host = usual("crates/quorate/src/driver.rs");
+        assert!(host[0].starts_with("explore systems "), "{host:?}");
+        assert_eq!(host[1], "test quorate");
+        assert_eq!(usual("crates/log/src/log.rs")[1], "test quorate-log");
+        let engine = usual("crates/core/src/engine.rs");
+        assert!(engine[0].starts_with("explore engines "), "{engine:?}");
+        assert_eq!(engine[1], "test quorate-core");
     }
 
     #[test]

@@ -380,6 +380,24 @@ mod tests {
         assert!(advance(&mut two) && two.is_born());
     }
 
+    /// Scenario A20: it has promised something else, so it is no part of what was born.
+    #[test]
+    fn one_that_is_born_does_not_speak_for_another_promise() {
+        let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];
+        settle(&mut all);
+        let [one, _, three] = all;
+        let BirthStage::Born(mut founding) = three.stage else {
+            panic!("it is born")
+        };
+        founding.insert(node(2), DirectoryId(21));
+        let mut two = founder(2, 21);
+        two.recorded(BirthStage::Prepared(founding), Time::ZERO);
+        tell(&mut two, &one);
+        assert!(!advance(&mut two), "its directory is not the one they know");
+        let forgotten = |it: &Obstacle| matches!(it, Obstacle::Forgotten { .. });
+        assert!(two.obstacles.iter().any(forgotten), "nobody would be told");
+    }
+
     #[test]
     fn only_the_born_answer_and_only_the_unborn() {
         let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];

@@ -137,3 +137,54 @@ pub(super) fn read_task<S: StateMachine, T: Send + 'static>(
         let _ = answer.send(outcome);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DecodeError;
+    use quorate_core::Term;
+
+    /// Remembers nothing and answers with the index.
+    struct Echo;
+
+    impl StateMachine for Echo {
+        type Command = ();
+        type Response = LogIndex;
+
+        fn encode((): &()) -> Bytes {
+            Bytes::new()
+        }
+
+        fn decode(_: Bytes) -> Result<(), DecodeError> {
+            Ok(())
+        }
+
+        fn apply(&mut self, context: ApplyContext, (): ()) -> LogIndex {
+            context.index
+        }
+    }
+
+    #[test]
+    fn a_waiter_is_answered_by_the_entry_it_waits_for_and_by_no_other() {
+        let entry = |index, payload| Entry {
+            index: LogIndex::new(index),
+            term: Term::new(1),
+            payload,
+        };
+        let command = || Payload::Command(Bytes::new());
+        let entries: Entries = [
+            entry(5, Payload::Noop),
+            entry(6, command()),
+            entry(7, command()),
+        ]
+        .into_iter()
+        .collect();
+        let (waiter, mut answer) = oneshot::channel();
+        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let waiters = vec![(LogIndex::new(7), waiter)];
+        assert!(apply(&mut Echo, &entries, waiters, &completions).is_ok());
+        assert_eq!(answer.try_recv(), Ok(Ok(LogIndex::new(7))));
+        let applied = told.try_recv();
+        assert!(matches!(applied, Ok(Completion::Applied(last)) if last == LogIndex::new(7)));
+    }
+}

@@ -187,3 +187,44 @@ impl std::fmt::Display for Chain<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quorate_core::{HardState, NodeId, Term};
+    use quorate_log::{
+        AfterFailedSync, ClusterId, DirectoryId, FreshIds, LogOptions, MemDisk, Owner, Write,
+    };
+
+    /// Scenario G03
+    #[test]
+    fn a_job_whose_sync_fails_is_never_reported_as_stored() {
+        let disk = MemDisk::new();
+        let owner = Owner {
+            cluster: ClusterId(1),
+            node: NodeId::new(1).unwrap(),
+        };
+        let fresh = FreshIds {
+            directory: DirectoryId(1),
+            log: 1,
+        };
+        let opened = Log::open(disk.clone(), owner, fresh, LogOptions::default()).unwrap();
+        let (requests, queue) = std::sync::mpsc::channel();
+        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let state = HardState {
+            term: Term::new(1),
+            ..HardState::default()
+        };
+        let job = StorageJob::Write(vec![Write::HardState(state)]);
+        requests.send(Request::Job(job)).unwrap();
+        drop(requests);
+        disk.fail_sync(0, AfterFailedSync::NewContent);
+        run(opened.log, &queue, &completions, &Arc::default());
+        let first = told.try_recv();
+        assert!(
+            matches!(first, Ok(Completion::StorageFailed(_))),
+            "{first:?}: the engine would count on it"
+        );
+        assert!(told.try_recv().is_err(), "nothing follows the failure");
+    }
+}
