@@ -214,7 +214,6 @@ impl Knobs {
         let spares = operator.change_every.map_or(0, |_| spares);
         let mut process = process(choices);
         draw_lease(&mut engine, &mut process, choices);
-        draw_fresh_leader(&mut engine, &mut process, choices);
         let client = ClientKnobs {
             propose_every: choices.log_between_down(2 * MILLI, 400 * MILLI, Site::Knob),
             batch_max: choices.log_between(1, 32, Site::Knob),
@@ -312,24 +311,12 @@ pub(crate) fn draw_lease(engine: &mut Config, process: &mut ProcessKnobs, choice
     process.skew_ppm = drift.saturating_mul(1_000_000) / silence / 2;
 }
 
-/// How many leaders die soon after their election: none in three quarters of the seeds. In half
-/// of the others entries travel one by one, so that an old one is on a majority before a new one
-/// is (scenario B01). The draws have a site of their own: no other setting is another one by them.
-pub(crate) fn draw_fresh_leader(
-    engine: &mut Config,
-    process: &mut ProcessKnobs,
-    choices: &mut Choices,
-) {
+/// How many leaders die soon after their election: none in three quarters of the seeds. The draws
+/// have a site of their own: no other setting is another one by them.
+fn fresh_leader(choices: &mut Choices) -> u64 {
     let is_on = choices.chance(250_000, Site::FreshLeader);
     let rate = choices.log_between(50_000, 700_000, Site::FreshLeader);
-    let is_slow = choices.chance(500_000, Site::FreshLeader);
-    if !is_on {
-        return;
-    }
-    process.fresh_leader_ppm = rate;
-    if is_slow {
-        engine.max_append_bytes = 64;
-    }
+    if is_on { rate } else { 0 }
 }
 
 /// Settings of snapshots on their way.
@@ -398,7 +385,7 @@ pub(crate) fn process(choices: &mut Choices) -> ProcessKnobs {
     ProcessKnobs {
         crash_every: interval(choices, 200 * MILLI, 10 * SECOND),
         crash_in_step_ppm: rate(choices, 10, 5_000),
-        fresh_leader_ppm: 0,
+        fresh_leader_ppm: fresh_leader(choices),
         down_max: choices.log_between(10 * MILLI, 3 * SECOND, Site::Knob),
         pause_every: interval(choices, 300 * MILLI, 10 * SECOND),
         pause_max: choices.log_between(10 * MILLI, 3 * SECOND, Site::Knob),

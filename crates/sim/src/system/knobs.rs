@@ -87,7 +87,6 @@ impl SystemKnobs {
         };
         let mut process = crate::knobs::process(choices);
         crate::knobs::draw_lease(&mut engine, &mut process, choices);
-        crate::knobs::draw_fresh_leader(&mut engine, &mut process, choices);
         let client = client(choices, engine.max_entry_bytes);
         Self {
             founders,
