@@ -40,6 +40,7 @@ impl ProcessKnobs {
         Self {
             crash_every: None,
             crash_in_step_ppm: 0,
+            fresh_leader_ppm: 0,
             pause_every: None,
             jitter_max: 0,
             apply_max: 50 * MICRO,

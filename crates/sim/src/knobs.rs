@@ -111,6 +111,8 @@ pub(crate) struct ProcessKnobs {
     pub(crate) crash_every: Option<u64>,
     /// Steps in the middle of which the process dies.
     pub(crate) crash_in_step_ppm: u64,
+    /// Leaders that die soon after their election (scenario B01).
+    pub(crate) fresh_leader_ppm: u64,
     /// How long a crashed node stays down, at most.
     pub(crate) down_max: u64,
     /// Mean time from one pause of a process to the next; `None`: never.
@@ -309,6 +311,14 @@ pub(crate) fn draw_lease(engine: &mut Config, process: &mut ProcessKnobs, choice
     process.skew_ppm = drift.saturating_mul(1_000_000) / silence / 2;
 }
 
+/// How many leaders die soon after their election: none in three quarters of the seeds. The draws
+/// have a site of their own: no other setting is another one by them.
+fn fresh_leader(choices: &mut Choices) -> u64 {
+    let is_on = choices.chance(250_000, Site::FreshLeader);
+    let rate = choices.log_between(50_000, 700_000, Site::FreshLeader);
+    if is_on { rate } else { 0 }
+}
+
 /// Settings of snapshots on their way.
 fn snapshot(choices: &mut Choices) -> SnapshotKnobs {
     SnapshotKnobs {
@@ -375,6 +385,7 @@ pub(crate) fn process(choices: &mut Choices) -> ProcessKnobs {
     ProcessKnobs {
         crash_every: interval(choices, 200 * MILLI, 10 * SECOND),
         crash_in_step_ppm: rate(choices, 10, 5_000),
+        fresh_leader_ppm: fresh_leader(choices),
         down_max: choices.log_between(10 * MILLI, 3 * SECOND, Site::Knob),
         pause_every: interval(choices, 300 * MILLI, 10 * SECOND),
         pause_max: choices.log_between(10 * MILLI, 3 * SECOND, Site::Knob),
@@ -444,8 +455,9 @@ mod tests {
                 calm.disk.failure_ppm,
                 calm.disk.load_failure_ppm,
                 calm.process.crash_in_step_ppm,
+                calm.process.fresh_leader_ppm,
             ];
-            assert_eq!(rates, [0; 7], "a fault is left in seed {seed}");
+            assert_eq!(rates, [0; 8], "a fault is left in seed {seed}");
             assert!(calm.process.crash_every.is_none() && calm.network.cut_every.is_none());
         }
     }

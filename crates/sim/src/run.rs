@@ -177,6 +177,7 @@ fn guard(run: impl FnOnce() -> Result<(), Violation>) -> Option<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::goals::{Goal, Reached};
 
     const FEW: Options = Options::new(3_000);
 
@@ -273,5 +274,67 @@ mod tests {
             run_seed(2, FEW).digest,
             "the digest sees the history"
         );
+    }
+
+    /// Whether any of these seeds, each of few events, reaches each goal.
+    fn must_reach(world: WorldName, seeds: u64, goals: &[Goal]) {
+        let mut reached = Reached::new(world);
+        for seed in 0..seeds {
+            let outcome = run(world, &Source::Seed(seed), FEW);
+            assert_eq!(outcome.violation, None, "seed {seed}");
+            reached.add(seed, outcome.goals);
+        }
+        let missed = reached.check().err().map_or_else(Vec::new, |it| it.0);
+        let missed: Vec<_> = goals.iter().filter(|goal| missed.contains(goal)).collect();
+        assert!(missed.is_empty(), "{missed:?} not reached in {seeds} seeds");
+    }
+
+    #[test]
+    fn engines_reach_what_is_common_within_sixty_seeds() {
+        let goals = [
+            Goal::SuffixTruncated,
+            Goal::StaleLeaderOverwritten,
+            Goal::Figure8Entered,
+            Goal::UnappliedAtCrash,
+            Goal::VoteRefusedByLog,
+            Goal::VoteRefusedByVote,
+            Goal::QuorumLost,
+            Goal::PauseForgiven,
+            Goal::LeaderRemovedItself,
+            Goal::RemovedTold,
+            Goal::ReadAborted,
+            Goal::SeveralAppends,
+            Goal::WindowFullByBytes,
+            Goal::ReplyToEarlierLife,
+            Goal::LogDiscarded,
+            Goal::SuspectRepaired,
+        ];
+        must_reach(WorldName::Engines, 60, &goals);
+    }
+
+    #[test]
+    fn systems_reach_what_is_common_within_sixty_seeds() {
+        let goals = [
+            Goal::Figure8Committed,
+            Goal::UnappliedAtCrash,
+            Goal::VoteRefusedByLog,
+            Goal::QuorumLost,
+            Goal::FollowerRead,
+            Goal::TransferCompleted,
+            Goal::BatchedJob,
+            Goal::ForwardCommitted,
+            Goal::UnknownTookEffect,
+            Goal::TornEntries,
+            Goal::UntoldFound,
+            Goal::ResidueErased,
+            Goal::DamageRefused,
+            Goal::LogSyncFailed,
+            Goal::FullDiskRecovered,
+            Goal::ReconnectInFlight,
+            Goal::CorruptionNoticed,
+            Goal::GuestAnswered,
+            Goal::WipedKeptOut,
+        ];
+        must_reach(WorldName::Systems, 60, &goals);
     }
 }

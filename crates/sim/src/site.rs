@@ -154,6 +154,8 @@ sites! {
     Wipe,
     /// What a host asks of its log next (`crash_points/`).
     StorageCall,
+    /// Whether a leader dies soon after its election, and when.
+    FreshLeader,
 }
 
 #[cfg(test)]

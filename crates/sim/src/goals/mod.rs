@@ -229,6 +229,15 @@ goals! {
 }
 
 impl Goal {
+    /// Whether every long campaign gets there. Where it takes too many steps in a row, a campaign
+    /// that does not is no worse than another; the goal is listed and not asked for.
+    #[must_use]
+    pub const fn is_required(self) -> bool {
+        // One seed of engines in some thousands; of systems none was seen yet. A command is
+        // replaced for a client only if an answer overtakes a change of the leader.
+        !matches!(self, Self::Figure8Overwritten | Self::CommandReplaced)
+    }
+
     /// Whether a world can get there.
     #[must_use]
     pub const fn is_in(self, world: WorldName) -> bool {

@@ -26,6 +26,8 @@ pub(crate) struct Watch {
     is_dark: bool,
     /// How many links were cut before flapping went on.
     cuts_before: usize,
+    /// A leader that is to stop told somebody to campaign, in this term.
+    farewell: Option<(Term, NodeId)>,
 }
 
 /// A term with a candidate.
@@ -193,6 +195,19 @@ impl Watch {
         let membership = &shows.membership;
         let is_out = !membership.is_voter(node) && shows.commit >= shows.membership_index;
         self.reach_if(is_out && shows.term == term, Goal::LeaderRemovedItself);
+    }
+
+    /// A leader of `term` that is to stop tells `target` to campaign.
+    pub(crate) const fn leaves(&mut self, term: Term, target: NodeId) {
+        self.farewell = Some((term, target));
+    }
+
+    /// `node` leads `term`.
+    pub(crate) fn takes_over(&mut self, node: NodeId, term: Term) {
+        let is_meant = self
+            .farewell
+            .take_if(|(left, target)| left.next() == term && *target == node);
+        self.reach_if(is_meant.is_some(), Goal::HandedOverAtShutdown);
     }
 
     /// A leader waits for answers of its peers.

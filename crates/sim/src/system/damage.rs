@@ -17,7 +17,7 @@ impl System {
             return Ok(());
         };
         let spared = host.disk.fork();
-        let kind = self.choices.choose(5, Site::DamageExtent);
+        let kind = self.choices.choose(6, Site::DamageExtent);
         let (at, to) = (
             self.choices.choose(1 << 20, Site::DamageExtent) as usize,
             self.choices.choose(1 << 20, Site::DamageExtent) as usize,
@@ -35,6 +35,11 @@ impl System {
                     sector.fill(0);
                 }
             }),
+            4 => {
+                let segment = names.iter().rfind(|name| name.starts_with("segment-"));
+                host.disk
+                    .corrupt(segment.unwrap_or(name), |bytes| clear_last_sector(bytes));
+            }
             _ => host.disk.corrupt(name, |bytes| {
                 let place = at % bytes.len().max(1);
                 if let Some(byte) = bytes.get_mut(place) {
@@ -43,9 +48,20 @@ impl System {
             }),
         }
         host.spared = Some(spared);
-        host.may_look_torn = kind < 4;
+        host.may_look_torn = kind < 5;
         self.note(|| format!("damage of kind {kind} at {at} on the disk of {node}"));
         Ok(())
+    }
+}
+
+/// The last sector in which anything stands is lost: where the newest batch ends, mostly.
+fn clear_last_sector(bytes: &mut [u8]) {
+    let Some(last) = bytes.iter().rposition(|byte| *byte != 0) else {
+        return;
+    };
+    let (from, to) = (last - last % 512, bytes.len());
+    if let Some(sector) = bytes.get_mut(from..to.min(from + 512)) {
+        sector.fill(0);
     }
 }
 

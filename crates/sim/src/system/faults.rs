@@ -10,6 +10,7 @@ use super::{Happening, System};
 use crate::check::{Check, LifeId};
 use crate::knobs::{CutKind, MILLI, SECOND};
 use crate::site::Site;
+use crate::world::lifetime::draw_fall;
 
 impl System {
     /// Starts every class of fault that the seed has.
@@ -72,6 +73,23 @@ impl System {
             End::Process
         };
         self.crash(node, end)
+    }
+
+    /// A leader was elected: perhaps it dies soon.
+    pub(super) fn schedule_fall(&mut self, id: LifeId) {
+        let knobs = &self.knobs;
+        let ppm = knobs.process.fresh_leader_ppm;
+        let fall = draw_fall(ppm, &knobs.network, &knobs.disk, &mut self.choices);
+        if let Some(after) = fall {
+            self.agenda.push(self.now + after, Happening::Fall(id));
+        }
+    }
+
+    pub(super) fn fall(&mut self, id: LifeId) -> Check {
+        if self.is_calm || self.life(id).is_none() {
+            return Ok(());
+        }
+        self.crash(id.node, End::Process)
     }
 
     /// A node is told to stop; it starts again soon.

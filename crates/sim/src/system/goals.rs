@@ -40,10 +40,6 @@ impl System {
         if leads {
             goals.awaits(&status.peers, &self.knobs.engine);
         }
-        let hands_over = status.counters.transfers > before.counters.transfers;
-        let life = self.nodes[id.node].life.as_deref();
-        let is_leaving = life.is_some_and(|life| life.is_leaving);
-        goals.reach_if(hands_over && is_leaving, Goal::HandedOverAtShutdown);
         goals.sends(outputs.iter().filter_map(said));
         for output in outputs {
             match output {
@@ -93,6 +89,12 @@ impl System {
                 let last = candidate.map(|(_, last)| last);
                 self.goals.refuses_vote(message.to, voted, own, last);
             }
+            Body::TimeoutNow => {
+                let life = self.nodes[message.from].life.as_deref();
+                if life.is_some_and(|life| life.is_leaving) {
+                    self.goals.leaves(message.term, message.to);
+                }
+            }
             Body::PreVote { .. }
             | Body::PreVoteReply { granted: true, .. }
             | Body::VoteReply { granted: true, .. }
@@ -100,7 +102,6 @@ impl System {
             | Body::AppendReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => {}

@@ -13,6 +13,7 @@ use quorate_log::{
 use super::links::{Links, MAX_FRAME_BYTES};
 use super::machine::Machine;
 use super::node::{Life, Operators, Request, Storage, unborn};
+use super::storage::HOUSEKEEPING_BYTES;
 use super::{Happening, System};
 use crate::check::{Check, LifeId, Property, Violation};
 use crate::digest::mix;
@@ -22,7 +23,7 @@ use crate::knobs::{MILLI, SECOND};
 use crate::site::Site;
 use crate::world::lifetime::draw_clock;
 
-/// Operations of a disk in one job, about; a crash strikes among them.
+/// Operations of a disk in one job and what follows it, about; a crash strikes among them.
 const OPERATIONS_IN_A_JOB: u64 = 12;
 
 /// How a process ends.
@@ -268,12 +269,16 @@ impl System {
             .choices
             .choose(OPERATIONS_IN_A_JOB + 1, Site::CrashInJob);
         self.nodes[node].disk.stop_after(done);
+        let log = &mut life.storage.log;
         let outcome = match &job {
-            quorate::StorageJob::Write(writes) => life.storage.log.perform(writes).map(drop),
-            quorate::StorageJob::Stage(stage) => life.storage.log.set_stage(stage.clone()),
+            // Behind the job, and untold still, comes what it does for later.
+            quorate::StorageJob::Write(writes) => log
+                .perform(writes)
+                .and_then(|_| log.housekeep(HOUSEKEEPING_BYTES).map(drop)),
+            quorate::StorageJob::Stage(stage) => log.set_stage(stage.clone()),
         };
         self.counts.crashes_in_step += u64::from(outcome.is_err());
-        if let Err(error) = &outcome {
+        if let (Err(error), quorate::StorageJob::Write(_)) = (&outcome, &job) {
             self.note_cut(error);
         }
         let host = &mut self.nodes[node];

@@ -76,6 +76,8 @@ enum Happening {
     Start(NodeId),
     /// A process or a machine dies somewhere.
     Crash,
+    /// A leader dies soon after its election.
+    Fall(LifeId),
     /// A node is told to stop, as for an upgrade.
     Shutdown,
     /// A process somewhere is paused.
@@ -205,6 +207,7 @@ impl System {
             Happening::GiveUp(client, op) => self.give_up(client, op),
             Happening::Start(node) => self.start(node),
             Happening::Crash => self.crash_somewhere(),
+            Happening::Fall(life) => self.fall(life),
             Happening::Shutdown => self.shut_down_somewhere(),
             Happening::Pause => self.pause_somewhere(),
             Happening::Resume(life) => self.resume(life),

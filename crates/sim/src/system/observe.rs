@@ -56,8 +56,9 @@ impl System {
         Ok(())
     }
 
-    /// The driver has stopped in this turn, or was never born. What it let apply before, or told
-    /// to be committed, was.
+    /// The driver has stopped in this turn, or was never born. What it let apply before was
+    /// committed, and so was what it told others to be: it may be more than fits into the queue
+    /// of its state machine.
     fn observe_end(
         &mut self,
         id: LifeId,
@@ -68,10 +69,13 @@ impl System {
         let mut last = LogIndex::NONE;
         for output in outputs {
             if let Output::Apply { entries, .. } = output {
-                last = entries.last().map_or(last, |entry| entry.index.max(last));
+                let applied = entries.last().map_or(last, |entry| entry.index);
+                last = last.max(applied);
             }
-            if let Output::Send { message, .. } = output
-                && let PeerMessage::Raft(message) = message
+            if let Output::Send {
+                message: PeerMessage::Raft(message),
+                ..
+            } = output
                 && let Body::Append { commit, .. } = &message.body
             {
                 last = last.max(*commit);
@@ -92,6 +96,8 @@ impl System {
             return Ok(());
         }
         self.counts.elections += 1;
+        self.schedule_fall(id);
+        self.goals.takes_over(id.node, after.term);
         self.checks.votes.voted(id.node, after.term, id.node)?;
         self.checks.elections.leads(id, after.term)?;
         let node = &self.nodes[id.node];

@@ -16,7 +16,7 @@ use crate::site::Site;
 /// After this long without a request the log notes how far it is.
 const IDLE: u64 = 100 * MILLI;
 /// What the log may prepare for later after each request, in bytes.
-const HOUSEKEEPING_BYTES: u64 = 8 * 1024;
+pub(super) const HOUSEKEEPING_BYTES: u64 = 8 * 1024;
 
 impl System {
     /// The driver gives a job out.

@@ -3,6 +3,7 @@
 
 use quorate_core::{NodeId, RoleName};
 
+use super::lifetime::draw_fall;
 use super::{Happening, World};
 use crate::check::{Check, LifeId};
 use crate::knobs::{CutKind, MILLI};
@@ -67,6 +68,23 @@ impl World {
             return self.nodes.ids().try_for_each(|node| self.crash(node));
         }
         self.crash(node)
+    }
+
+    /// A leader was elected: perhaps it dies soon.
+    pub(super) fn schedule_fall(&mut self, id: LifeId) {
+        let knobs = &self.knobs;
+        let ppm = knobs.process.fresh_leader_ppm;
+        let fall = draw_fall(ppm, &knobs.network, &knobs.disk, &mut self.choices);
+        if let Some(after) = fall {
+            self.agenda.push(self.now + after, Happening::Fall(id));
+        }
+    }
+
+    pub(super) fn fall(&mut self, id: LifeId) -> Check {
+        if self.is_calm || self.life(id).is_none() {
+            return Ok(());
+        }
+        self.crash(id.node)
     }
 
     pub(super) fn pause_somewhere(&mut self) {

@@ -51,6 +51,12 @@ impl World {
                     let follows = status.role == RoleName::Follower;
                     self.goals.reach_if(follows, Goal::FollowerRead);
                 }
+                Action::ReceiveSnapshot { snapshot, .. } => {
+                    let life = self.nodes[id.node].life.as_deref();
+                    let coming = life.and_then(|life| life.receiving.as_ref());
+                    let is_other = coming.is_some_and(|coming| coming.meta != *snapshot);
+                    self.goals.reach_if(is_other, Goal::SnapshotSuperseded);
+                }
                 Action::Send { .. }
                 | Action::LoadEntries { .. }
                 | Action::SaveHardState { .. }
@@ -59,7 +65,6 @@ impl World {
                 | Action::RestoreSnapshot { .. }
                 | Action::PurgeLog { .. }
                 | Action::SnapshotDue
-                | Action::ReceiveSnapshot { .. }
                 | Action::DropSnapshot { .. }
                 | Action::MembershipAppended { .. }
                 | Action::MembershipChanged { .. }

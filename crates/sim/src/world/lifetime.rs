@@ -12,6 +12,7 @@ use crate::check::{Check, LifeId, Property, Violation, suspect};
 use crate::choice::Choices;
 use crate::digest::mix;
 use crate::goals::Goal;
+use crate::knobs::{DiskKnobs, NetworkKnobs};
 use crate::site::Site;
 
 impl World {
@@ -160,6 +161,21 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// After how long a leader that was just elected dies, if it does: when some of its first
+/// messages have arrived, and some have not (scenario B01).
+pub(crate) fn draw_fall(
+    ppm: u64,
+    network: &NetworkKnobs,
+    disk: &DiskKnobs,
+    choices: &mut Choices,
+) -> Option<u64> {
+    if ppm == 0 || !choices.chance(ppm, Site::FreshLeader) {
+        return None;
+    }
+    let round = 2 * network.delay_max + disk.sync_max;
+    Some(choices.between(0, 3 * round, Site::FreshLeader))
 }
 
 /// A clock that started at any time and is off by at most `skew_ppm`.

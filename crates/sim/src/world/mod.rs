@@ -58,6 +58,8 @@ enum Happening {
     Start(NodeId),
     /// A crash strikes somewhere.
     Crash,
+    /// A leader dies soon after its election.
+    Fall(LifeId),
     /// A process somewhere is paused.
     Pause,
     /// A paused process goes on.
@@ -203,6 +205,7 @@ impl World {
             | Happening::Applied(_)
             | Happening::Start(_)
             | Happening::Crash
+            | Happening::Fall(_)
             | Happening::Pause
             | Happening::Resume(_)
             | Happening::Cut
@@ -222,6 +225,7 @@ impl World {
             Happening::Applied(life) => self.applied(life),
             Happening::Start(node) => self.start(node),
             Happening::Crash => self.crash_somewhere(),
+            Happening::Fall(life) => self.fall(life),
             Happening::Pause => {
                 self.pause_somewhere();
                 Ok(())

@@ -161,6 +161,7 @@ impl World {
             return Ok(());
         }
         self.counts.elections += 1;
+        self.schedule_fall(id);
         self.checks.votes.voted(id.node, after.term, id.node)?;
         self.checks.elections.leads(id, after.term)?;
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {

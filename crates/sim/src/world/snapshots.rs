@@ -87,8 +87,6 @@ impl World {
             known.from = from;
             return Ok(());
         }
-        self.goals
-            .reach_if(life.receiving.is_some(), Goal::SnapshotSuperseded);
         life.clients.last_fetch += 1;
         let number = life.clients.last_fetch;
         life.receiving = Some(Receiving {
