@@ -26,10 +26,12 @@ usage: cargo xtask CHORE
   supply                   licences, sources and banned crates of all dependencies
   scenarios                which scenario is tested where, and who owes the rest;
                            fails if a test is due that is not there
-  mutants [--only NAME]... [--list] [--fresh] [--keep-kills] [--table FILE]
+  mutants [--only NAME]... [--list] [--fresh] [--keep-kills] [--known]
+          [--table FILE]
                            plant one mistake at a time and see that the tests find it;
                            results are kept for a tree, --keep-kills takes the kills of
-                           earlier trees, --table writes the page in docs/
+                           earlier trees, --known tries none anew, --table
+                           writes the page in docs/
   e2e [NAME]...            the checks in e2e/ against release binaries
   bench quick              write latency and group commit of a three-node cluster";
 

@@ -22,7 +22,7 @@ use crate::repo;
 pub(crate) use self::list::{Mutant, is_list, parse};
 
 const USAGE: &str = "usage: cargo xtask mutants [--only NAME]... [--list] [--fresh] \
-[--keep-kills] [--table FILE]";
+[--keep-kills] [--known] [--table FILE]";
 
 #[derive(Default)]
 struct Options {
@@ -30,6 +30,7 @@ struct Options {
     list: bool,
     fresh: bool,
     keep_kills: bool,
+    known: bool,
     table: Option<PathBuf>,
 }
 
@@ -57,6 +58,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     for mutant in &mutants {
         let found = match results.load(mutant) {
             Some(found) => found,
+            None if options.known => continue,
             None => {
                 println!("trying {} ({})", mutant.name, mutant.id);
                 results.save(mutant, outcome(&scratch, &results, mutant)?)?
@@ -66,7 +68,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     }
     table::print(&rows);
     if let Some(path) = &options.table {
-        let text = table::markdown(&rows, results.commit());
+        let text = table::markdown(&rows, mutants.len(), results.commit());
         fs::write(path, text).map_err(Failure::at(path))?;
     }
     let is_alive = |row: &&Row<'_>| !row.found.outcome.is_kill();
@@ -77,7 +79,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
             rows.len()
         )));
     }
-    println!("all {} mutants were killed", rows.len());
+    match mutants.len() - rows.len() {
+        0 => println!("all {} mutants were killed", rows.len()),
+        untried => println!("{} mutants were killed, {untried} not tried", rows.len()),
+    }
     Ok(())
 }
 
@@ -135,6 +140,7 @@ fn options(args: &[String]) -> Result<Options> {
             ("--list", _) => options.list = true,
             ("--fresh", _) => options.fresh = true,
             ("--keep-kills", _) => options.keep_kills = true,
+            ("--known", _) => options.known = true,
             ("--table", Some(file)) => {
                 options.table = Some(PathBuf::from(file));
                 args.next();

@@ -39,22 +39,23 @@ pub(super) fn print(rows: &[Row<'_>]) {
     println!();
 }
 
-/// The table as a page, made at `commit`.
-pub(super) fn markdown(rows: &[Row<'_>], commit: &str) -> String {
+/// The table as a page, made at `commit`, of what was tried of `listed` mutants.
+pub(super) fn markdown(rows: &[Row<'_>], listed: usize, commit: &str) -> String {
     let kills = rows.iter().filter(|row| row.found.outcome.is_kill());
     let mut page = format!(
         "# What kills the mutants\n\n\
-         A mutant is a plausible one-line mistake, kept as data under `mutants/`; each is planted \
-         in a copy of the\ntree, built, and tried against seeds of the simulator and the tests \
-         of its crate, for 60 seconds each.\nEvery trial passes without a mutant. This page was \
-         written by `cargo xtask mutants --table` at commit\n`{commit}`; {} of {} mutants were \
-         killed. Seconds are those of the trial that killed, without the build, on\ntwo cores; \
-         events are those of the seed up to the violation. The last column is the commit whose \
-         tree was\ntried, where that is another one.\n\n\
+         A mutant is a plausible one-line mistake, kept as data under `mutants/`. Each is \
+         planted in a copy of\nthe tree, built, and tried against seeds of the simulator or the \
+         tests of its crate, for up to 60\nseconds a trial; every trial passes without a mutant.\n\n\
+         Written by `cargo xtask mutants --table docs/mutants.md` at commit `{commit}`: of \
+         {listed} mutants,\n{} were tried and {} killed. Seconds are those of the trial that \
+         killed, without the build, on two\ncores that others used too. Events are those of \
+         the seed, up to the violation. The last column is the\ncommit of the tree that was \
+         tried, where it is an earlier one.\n\n\
          | id | mutant | killed by | in | seed | events | seconds | commit |\n\
          |---|---|---|---|--:|--:|--:|---|\n",
-        kills.count(),
         rows.len(),
+        kills.count(),
     );
     for Row { mutant, found } in rows {
         let (id, name) = (&mutant.id, &mutant.name);
@@ -114,8 +115,11 @@ mod tests {
         let survived = Outcome::Survived {
             tried: "test quorate, 3 s".to_owned(),
         };
-        let page = markdown(&[row(killed, "abc"), row(survived, "abd")], "abd");
-        assert!(page.contains("1 of 2 mutants"), "{page}");
+        let page = markdown(&[row(killed, "abc"), row(survived, "abd")], 3, "abd");
+        assert!(
+            page.contains("of 3 mutants,\n2 were tried and 1 killed"),
+            "{page}"
+        );
         let wanted = "| P1 | one | `VoteOnce` | `explore systems 0..9` | 7 | 12 | 1.2 | abc |";
         assert!(page.lines().any(|line| line == wanted), "{page}");
         assert!(page.contains("**survived** | test quorate, 3 s"), "{page}");
