@@ -41,7 +41,7 @@ impl System {
         let Some(mut opened) = self.open(node)? else {
             return Ok(());
         };
-        if !self.check_recovered(node, &mut opened)? {
+        if self.check_recovered(node, &mut opened)?.is_none() {
             self.counts.damages += 1;
             self.mend(node);
             return Ok(());
