@@ -94,7 +94,7 @@ impl Shape {
     }
 
     /// The shape of these entries, which start at index 1.
-    pub(crate) fn of_log(entries: &[Entry]) -> Self {
+    pub(crate) fn of_log<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Self {
         let mut shape = Self::default();
         for entry in entries {
             shape.push(entry);

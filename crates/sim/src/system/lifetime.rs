@@ -44,7 +44,7 @@ impl System {
         let Some(mut opened) = self.open(node)? else {
             return Ok(());
         };
-        if !self.check_recovered(node, &mut opened)? {
+        if self.check_recovered(node, &mut opened)?.is_none() {
             self.counts.damages += 1;
             self.goals.reach(Goal::DamageLooksTorn);
             self.mend(node);

@@ -5,7 +5,6 @@ use quorate_core::{NodeId, RoleName};
 use quorate_log::{DirectoryId, FreshIds, Log, LogOptions, Owner};
 
 use super::lifetime::End;
-use super::recovered::read_all;
 use super::{Happening, System};
 use crate::check::{Check, Property, Violation, broken};
 use crate::history::{Unknowns, Verdict};
@@ -158,8 +157,12 @@ impl System {
             property: Property::TornIsCut,
             facts: format!("{node} cannot be opened in the end: {error}"),
         })?;
-        self.check_recovered(node, &mut opened)?;
-        let entries = read_all(&mut opened).unwrap_or_default();
+        let Some(log) = self.check_recovered(node, &mut opened)? else {
+            return broken(
+                Property::NoSilentLoss,
+                format_args!("{node} ends with its newest batch torn"),
+            );
+        };
         let ledger = &self.checks.ledger;
         let committed = self.nodes[node].stable.shape.mark(ledger.last());
         let last = ledger.get(ledger.last()).map(|entry| entry.mark);
@@ -169,7 +172,8 @@ impl System {
                 format_args!("{node} ends with another log than the committed one"),
             );
         }
-        let commands = entries.iter().filter_map(|entry| match &entry.payload {
+        let entries = log.iter().flat_map(|entries| entries.iter());
+        let commands = entries.filter_map(|entry| match &entry.payload {
             quorate_core::Payload::Command(bytes) => Some((entry.id(), bytes.as_ref())),
             quorate_core::Payload::Noop | quorate_core::Payload::Membership(_) => None,
         });

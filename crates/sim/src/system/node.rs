@@ -187,9 +187,7 @@ impl Life {
         let status = self.driver.status();
         if let Some(status) = &status {
             self.glimpse = Glimpse::from(status);
-            if self.membership != status.membership {
-                self.membership.clone_from(&status.membership);
-            }
+            self.membership.clone_from(&status.membership);
         }
         status
     }

@@ -23,10 +23,10 @@ impl System {
         let Some(life) = self.life(id) else {
             return Ok(());
         };
-        let (before, voters) = (life.glimpse, life.membership.voters().to_vec());
+        let (before, members) = (life.glimpse, life.membership.clone());
         let status = life.look();
         let Some(status) = status else {
-            return self.observe_end(id, before, &voters, outputs);
+            return self.observe_end(id, before, members.voters(), outputs);
         };
         let after = life.glimpse;
         for word in [after.term.get(), after.last.get(), after.commit.get()] {
@@ -47,7 +47,7 @@ impl System {
         self.note_turn(id, before, &status, outputs);
         self.observe_role(id, before, after)?;
         if after.commit > before.commit {
-            let voters = [voters.as_slice(), status.membership.voters()];
+            let voters = [members.voters(), status.membership.voters()];
             self.observe_commit(id, after.commit, voters, led(before, after, outputs))?;
         }
         if after.role == RoleName::Leader {

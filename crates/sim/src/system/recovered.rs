@@ -2,40 +2,36 @@
 //! prefix, and nothing else. One comparison per entry, at each start.
 
 use quorate::StorageJob;
-use quorate_core::{Entry, HardState, LogIndex, NodeId};
+use quorate_core::{Entries, HardState, LogIndex, NodeId};
 use quorate_log::{BirthStage, MemDisk, Opened, ReadOutcome, Write};
 
 use super::System;
 use crate::check::{Property, Violation};
 use crate::shape::Shape;
 
-/// Bytes read at once.
-const CHUNK_BYTES: u64 = 1 << 20;
+/// Bytes read at once: few enough to stay in the processor's cache.
+const CHUNK_BYTES: u64 = 128 * 1024;
 
 impl System {
     /// Compares what was opened with what must be there, and takes it as what is there now.
-    /// `false` if damage made the newest batch look torn, which no log can tell: then the node
-    /// does not start with it.
+    /// What was read for it; `None` if damage made the newest batch look torn, which no log can
+    /// tell: then the node does not start with it.
     pub(super) fn check_recovered(
         &mut self,
         node: NodeId,
         opened: &mut Opened<MemDisk>,
-    ) -> Result<bool, Violation> {
+    ) -> Result<Option<Vec<Entries>>, Violation> {
         let host = &mut self.nodes[node];
         if host.is_wiped {
-            return Ok(true);
+            return Ok(Some(Vec::new()));
         }
         let may_look_torn = host.spared.is_some() && host.may_look_torn;
         let stable = &mut host.stable;
-        let found = match read_all(opened) {
-            Ok(entries) => Shape::of_log(&entries),
-            Err(what) => {
-                return Err(Violation {
-                    property: Property::NoSilentLoss,
-                    facts: format!("{node} opened a log that cannot be read: {what}"),
-                });
-            }
-        };
+        let log = read_all(opened).map_err(|what| Violation {
+            property: Property::NoSilentLoss,
+            facts: format!("{node} opened a log that cannot be read: {what}"),
+        })?;
+        let found = Shape::of_log(log.iter().flat_map(|entries| entries.iter()));
         let hard = opened.recovered.hard_state;
         let under_way = stable.under_way.take();
         let is_possible = is_possible(
@@ -48,7 +44,7 @@ impl System {
         let before = stable.newest_batch.prev();
         if !is_possible && may_look_torn && found.mark(before) == stable.shape.mark(before) {
             stable.under_way = under_way;
-            return Ok(false);
+            return Ok(None);
         }
         host.spared = None;
         if let Some(job) = &under_way {
@@ -84,16 +80,16 @@ impl System {
         if let Some(candidate) = hard.vote {
             self.checks.votes.voted(node, hard.term, candidate)?;
         }
-        Ok(true)
+        Ok(Some(log))
     }
 }
 
-/// Every entry of a log.
-pub(super) fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entry>, String> {
+/// Every entry of a log, in the parts in which it was read.
+fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entries>, String> {
     let recovered = &opened.recovered;
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut log = Vec::new();
     let Some(last_start) = recovered.term_starts.last() else {
-        return Ok(entries);
+        return Ok(log);
     };
     let to = quorate_core::EntryId::new(recovered.last, last_start.term);
     let mut from = LogIndex::NONE.next();
@@ -101,13 +97,13 @@ pub(super) fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entry>, Strin
         match opened.log.read(from, to, CHUNK_BYTES) {
             Ok(ReadOutcome::Found(found)) => {
                 from = found.last().map_or(from, |last| last.index).next();
-                entries.extend(found.iter().cloned());
+                log.push(found);
             }
             Ok(ReadOutcome::Gone) => return Err(format!("{from} is gone")),
             Err(error) => return Err(error.to_string()),
         }
     }
-    Ok(entries)
+    Ok(log)
 }
 
 /// Whether this can be found: the acknowledged state, and any prefix of the job on top of it.

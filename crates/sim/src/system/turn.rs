@@ -76,7 +76,9 @@ impl System {
         if takes_asks {
             inputs.extend(life.asks.drain(..));
         }
-        let outputs = life.driver.turn(local, inputs);
+        let outputs = life.driver.turn(local, inputs.drain(..));
+        // Its room is used again.
+        life.inputs = inputs;
         self.counts.steps += 1;
         self.counts.useful += u64::from((is_tick && !outputs.is_empty()) || has_asks);
         self.digest.fold(outputs.len() as u64 ^ id.node.get() << 32);
