@@ -10,6 +10,7 @@ use quorate_log::{
     Crash, DirectoryId, FreshIds, Log, LogOptions, MemDisk, OpenError, Opened, Owner, Unsynced,
 };
 
+use super::hearing::Hearing;
 use super::links::{Links, MAX_FRAME_BYTES};
 use super::machine::Machine;
 use super::node::{Life, Operators, Request, Storage, unborn};
@@ -127,6 +128,7 @@ impl System {
         let life = self.choices.choose(u64::MAX - 1, Site::Incarnation) + 1;
         let incarnation = Incarnation::new(life);
         let config = self.driver_config(node, incarnation);
+        let hearing = Hearing::new(config.engine.pre_vote, started);
         let host = &mut self.nodes[node];
         let kept = if host.is_wiped {
             Default::default()
@@ -175,9 +177,14 @@ impl System {
             },
             glimpse: unborn(),
             membership: quorate_core::Membership::default(),
+            former: None,
+            hearing,
             operators: Operators::new(),
         };
-        let _ = life.look();
+        if let Some(status) = life.look() {
+            life.hearing.has_engine = true;
+            life.hearing.since = status.membership_index;
+        }
         host.life = Some(Box::new(life));
         self.checks.terms.starts(node);
         let founders: Vec<NodeId> = self.founders.keys().copied().collect();

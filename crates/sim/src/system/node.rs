@@ -10,6 +10,7 @@ use quorate_core::{
 };
 use quorate_log::{DirectoryId, Log, MemDisk};
 
+use super::hearing::Hearing;
 use super::links::Links;
 use super::machine::Machine;
 use crate::check::LifeId;
@@ -120,6 +121,9 @@ pub(super) struct Life {
     /// What the driver showed after its last turn.
     pub(super) glimpse: Glimpse,
     pub(super) membership: Membership,
+    /// What it was before, if the last turn has changed it.
+    pub(super) former: Option<Membership>,
+    pub(super) hearing: Hearing,
     /// The leadership that was last announced.
     pub(super) announced: (RoleName, Term),
     pub(super) operators: Operators,
@@ -171,8 +175,10 @@ impl Life {
         let status = self.driver.status();
         if let Some(status) = &status {
             self.glimpse = Glimpse::from(status);
+            self.former = None;
             if self.membership != status.membership {
-                self.membership.clone_from(&status.membership);
+                let present = status.membership.clone();
+                self.former = Some(std::mem::replace(&mut self.membership, present));
             }
         }
         status

@@ -20,11 +20,13 @@ const HOUSEKEEPING_BYTES: u64 = 8 * 1024;
 impl System {
     /// The driver gives a job out.
     pub(super) fn store(&mut self, id: LifeId, job: StorageJob) -> Check {
+        self.observe_job(id, &job)?;
         if let StorageJob::Write(writes) = &job {
             for write in writes {
                 self.observe_write(id, write)?;
             }
             self.observe_written(id, writes)?;
+            self.observe_whole_log(id)?;
         }
         self.request(id, Request::Job(job));
         Ok(())

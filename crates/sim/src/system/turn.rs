@@ -48,7 +48,11 @@ impl System {
     /// One turn of the driver, if it has something to do and is not busy.
     pub(super) fn turn(&mut self, id: LifeId) -> Check {
         let now = self.now;
-        let Some(life) = self.life(id) else {
+        let Some(life) = self.nodes[id.node]
+            .life
+            .as_deref_mut()
+            .filter(|it| it.id == id)
+        else {
             return Ok(());
         };
         if life.is_paused {
@@ -72,6 +76,9 @@ impl System {
         if takes_asks {
             inputs.extend(life.asks.drain(..));
         }
+        let times = (local, life.driver.next_timeout());
+        let (own, silence) = (life.incarnation, self.knobs.engine.election_timeout_min);
+        life.hearing.turn_begins(times, &inputs, own, silence);
         let outputs = life.driver.turn(local, inputs);
         self.counts.steps += 1;
         self.counts.useful += u64::from((is_tick && !outputs.is_empty()) || has_asks);
