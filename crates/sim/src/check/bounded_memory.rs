@@ -5,6 +5,10 @@ use quorate_core::{Config, Entries, LogIndex, NodeId};
 
 use super::{Check, Property, broken};
 
+/// Bytes of what a leader appends beside the batches of its users, and of what surrounds the
+/// commands of one batch.
+const BESIDE_BATCHES: u64 = 64 << 10;
+
 /// `node` sends `entries` in one message.
 pub(crate) fn sends(node: NodeId, entries: &Entries, config: &Config) -> Check {
     let limit = config.max_append_bytes;
@@ -77,6 +81,26 @@ pub(crate) fn loads(node: NodeId, loads: usize, nodes: u64, newest: LogIndex) ->
     )
 }
 
+/// `leader` has appended so many bytes that it has not committed. A batch is accepted below the
+/// limit, whatever its size; memberships and the first entry of a term are not counted there.
+pub(crate) fn holds_uncommitted(leader: NodeId, bytes: u64, config: &Config) -> Check {
+    let batch = config.max_append_bytes.max(config.max_entry_bytes) + BESIDE_BATCHES;
+    let limit = config.max_uncommitted_bytes.saturating_add(batch);
+    if bytes <= limit {
+        return Ok(());
+    }
+    exceeds(leader, "uncommitted bytes", bytes, limit)
+}
+
+/// `node` takes more `what` of its users while so many wait already.
+pub(crate) fn takes(node: NodeId, what: &str, waiting: usize, limit: usize) -> Check {
+    if waiting < limit {
+        return Ok(());
+    }
+    let what = format!("waiting {what}, and takes more");
+    exceeds(node, &what, waiting as u64, limit as u64)
+}
+
 /// Something is larger than its limit.
 fn exceeds(node: NodeId, what: &str, value: u64, limit: u64) -> Check {
     broken(
@@ -128,6 +152,12 @@ mod tests {
         );
         assert!(accepts(n(1), 99, &config).is_ok());
         must_fire(Property::BoundedMemory, accepts(n(1), 100, &config));
+        let uncommitted = |bytes| holds_uncommitted(n(1), bytes, &config);
+        let most = 100 + config.max_entry_bytes.max(100) + BESIDE_BATCHES;
+        assert!(uncommitted(most).is_ok());
+        must_fire(Property::BoundedMemory, uncommitted(most + 1));
+        assert!(takes(n(1), "reads", 3, 4).is_ok());
+        must_fire(Property::BoundedMemory, takes(n(1), "reads", 4, 4));
         assert!(loads(n(1), 12, 3, i(1)).is_ok());
         must_fire(Property::BoundedMemory, loads(n(1), 13, 3, i(1)));
     }

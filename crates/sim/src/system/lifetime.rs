@@ -10,6 +10,7 @@ use quorate_log::{
     Crash, DirectoryId, FreshIds, Log, LogOptions, MemDisk, OpenError, Opened, Owner, Unsynced,
 };
 
+use super::hearing::Hearing;
 use super::links::{Links, MAX_FRAME_BYTES};
 use super::machine::Machine;
 use super::node::{Life, Operators, Request, Storage, unborn};
@@ -142,6 +143,7 @@ impl System {
         let started = clock.read(self.now);
         let incarnation = Incarnation::new(self.draw_name(node));
         let config = self.driver_config(node, incarnation);
+        let hearing = Hearing::new(config.engine.pre_vote, started);
         let host = &mut self.nodes[node];
         let kept = if host.is_wiped {
             Default::default()
@@ -160,19 +162,12 @@ impl System {
             max_frame_bytes: MAX_FRAME_BYTES,
         };
         let driver = start_driver(id, config, identity, recovered, started)?;
-        let storage = Storage {
-            log,
-            requests: VecDeque::new(),
-            number: 0,
-            has_failed: false,
-            hang: None,
-        };
         let mut life = Life {
             id,
             incarnation,
             announced: (driver.leadership().role, driver.leadership().term),
             driver,
-            storage,
+            storage: Storage::new(log),
             machine: Machine::holding(kept),
             links: Links::new(local),
             clock,
@@ -191,9 +186,14 @@ impl System {
             },
             glimpse: unborn(),
             membership: quorate_core::Membership::default(),
+            former: None,
+            hearing,
             operators: Operators::new(),
         };
-        let _ = life.look();
+        if let Some(status) = life.look() {
+            life.hearing.has_engine = true;
+            life.hearing.since = status.membership_index;
+        }
         host.life = Some(Box::new(life));
         self.checks.terms.starts(node);
         let founders: Vec<NodeId> = self.founders.keys().copied().collect();

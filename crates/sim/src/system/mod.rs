@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use quorate_core::NodeId;
+use quorate_core::{Membership, NodeId};
 use quorate_log::ClusterId;
 
 use crate::check::{Check, Checks, LifeId, Property, broken};
@@ -25,11 +25,14 @@ use knobs::SystemKnobs;
 use node::{Life, Node};
 use streams::{StreamId, Streams, Way};
 
+mod census;
 mod clients;
 mod damage;
+mod decisions;
 mod ends;
 mod faults;
 mod goals;
+mod hearing;
 mod knobs;
 mod lifetime;
 mod links;
@@ -110,6 +113,8 @@ pub(crate) struct System {
     cluster: ClusterId,
     /// The founders and where they are reached.
     founders: BTreeMap<NodeId, String>,
+    /// The same as a membership: what is in force before the first entry of the log.
+    founding: Membership,
     /// Nanoseconds since the world began.
     now: u64,
     agenda: Agenda<Happening>,
@@ -139,9 +144,14 @@ impl System {
         let knobs = SystemKnobs::draw(&mut choices);
         let count = knobs.nodes();
         let founders = ids(knobs.founders).map(|node| (node, node::address(node)));
+        let founding = ids(knobs.founders).fold(
+            Membership::new(ids(knobs.founders), []),
+            |founding, node| founding.with_address(node, node::address(node)),
+        );
         Self {
             cluster: quorate::cluster_id("simulated", ids(knobs.founders)),
             founders: founders.collect(),
+            founding,
             now: 0,
             agenda: Agenda::new(),
             nodes: Roster::new(count, |_| Node::default()),

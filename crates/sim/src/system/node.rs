@@ -10,6 +10,7 @@ use quorate_core::{
 };
 use quorate_log::{DirectoryId, Log, MemDisk};
 
+use super::hearing::Hearing;
 use super::links::Links;
 use super::machine::Machine;
 use crate::check::LifeId;
@@ -105,6 +106,19 @@ pub(super) struct Hang {
     pub(super) term: Term,
 }
 
+impl Storage {
+    /// A thread that was asked for nothing yet.
+    pub(super) const fn new(log: Log<MemDisk>) -> Self {
+        Self {
+            log,
+            requests: VecDeque::new(),
+            number: 0,
+            has_failed: false,
+            hang: None,
+        }
+    }
+}
+
 /// One life of a node's process: everything that its end takes.
 #[derive(Debug)]
 pub(super) struct Life {
@@ -136,6 +150,9 @@ pub(super) struct Life {
     /// What the driver showed after its last turn.
     pub(super) glimpse: Glimpse,
     pub(super) membership: Membership,
+    /// What it was before, if the last turn has changed it.
+    pub(super) former: Option<Membership>,
+    pub(super) hearing: Hearing,
     /// The leadership that was last announced.
     pub(super) announced: (RoleName, Term),
     pub(super) operators: Operators,
@@ -187,7 +204,11 @@ impl Life {
         let status = self.driver.status();
         if let Some(status) = &status {
             self.glimpse = Glimpse::from(status);
-            self.membership.clone_from(&status.membership);
+            self.former = None;
+            if self.membership != status.membership {
+                let present = status.membership.clone();
+                self.former = Some(std::mem::replace(&mut self.membership, present));
+            }
         }
         status
     }

@@ -5,13 +5,13 @@
 //! Nothing looks inside a driver: a leader's log is what its disk and its followers' disks hold.
 
 use quorate::{Output, PeerMessage};
-use quorate_core::{Body, LogIndex, Message, NodeId, RoleName, Status, Term};
+use quorate_core::{Body, EntryId, LogIndex, Message, NodeId, RoleName, Status, Term};
 
 use super::System;
 use crate::check::match_truth::Belief;
 use crate::check::{
-    Check, LifeId, Property, bounded_memory, broken, commit_monotonic, commit_quorum,
-    election_quorum, leader_completeness, match_truth, persist_before_send,
+    Check, LifeId, Property, bounded_memory, broken, commit_current_term, commit_monotonic,
+    commit_quorum, election_quorum, leader_completeness, match_truth, persist_before_send,
 };
 use crate::history::OpId;
 use crate::shape::Shape;
@@ -29,6 +29,7 @@ impl System {
             return self.observe_end(id, before, members.voters(), outputs);
         };
         let after = life.glimpse;
+        self.observe_decisions(id, before, &status, outputs)?;
         for word in [after.term.get(), after.last.get(), after.commit.get()] {
             self.digest.fold(word);
         }
@@ -53,7 +54,7 @@ impl System {
         if after.role == RoleName::Leader {
             self.observe_peers(id, &status)?;
         }
-        Ok(())
+        self.observe_census(id, before, &status, outputs)
     }
 
     /// The driver has stopped in this turn, or was never born. What it let apply before was
@@ -144,6 +145,11 @@ impl System {
         commit: LogIndex,
         voters: [&[NodeId]; 2],
     ) -> Check {
+        let own = self.nodes[id.node].life.as_deref();
+        if let Some(mark) = own.and_then(|life| life.written.mark(commit)) {
+            let entry = EntryId::new(commit, mark.term);
+            commit_current_term::commits(id.node, term, entry)?;
+        }
         let ends_here = |shape: &Shape| shape.mark(commit).filter(|mark| mark.term == term);
         let holder = self
             .nodes
@@ -230,28 +236,35 @@ impl System {
         }
         persist_before_send::leaves(message, &node.stable.hard, &node.stable.shape)?;
         self.note_leaving(message);
-        self.observe_vote(message)
+        self.observe_vote(id, message)
     }
 
-    fn observe_vote(&mut self, message: &Message) -> Check {
+    fn observe_vote(&mut self, id: LifeId, message: &Message) -> Check {
         let voter = message.from;
         match &message.body {
             Body::Vote { .. } => self.checks.votes.voted(voter, message.term, voter),
             Body::VoteReply {
                 campaign,
                 granted: true,
-            } => self.checks.votes.voted(voter, *campaign, message.to),
+            } => {
+                self.checks.votes.voted(voter, *campaign, message.to)?;
+                self.observe_grant(id, *campaign, message)
+            }
+            Body::PreVoteReply {
+                campaign,
+                granted: true,
+            } => self.observe_grant(id, *campaign, message),
+            Body::Removed { .. } => self.observe_notice(id, message),
             Body::Append { entries, .. } => {
                 bounded_memory::sends(voter, entries, &self.knobs.engine)
             }
             Body::VoteReply { granted: false, .. }
             | Body::PreVote { .. }
-            | Body::PreVoteReply { .. }
+            | Body::PreVoteReply { granted: false, .. }
             | Body::AppendReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
             | Body::TimeoutNow
-            | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => Ok(()),
         }

@@ -21,11 +21,13 @@ pub(super) const HOUSEKEEPING_BYTES: u64 = 8 * 1024;
 impl System {
     /// The driver gives a job out.
     pub(super) fn store(&mut self, id: LifeId, job: StorageJob) -> Check {
+        self.observe_job(id, &job)?;
         if let StorageJob::Write(writes) = &job {
             for write in writes {
                 self.observe_write(id, write)?;
             }
             self.observe_written(id, writes)?;
+            self.observe_whole_log(id)?;
         }
         self.request(id, Request::Job(job));
         Ok(())
@@ -169,26 +171,36 @@ impl System {
                 stable.is_born = matches!(stage, BirthStage::Born(_));
                 Ok(())
             }
-            StorageJob::Write(writes) => writes.iter().try_for_each(|write| match write {
-                Write::HardState(state) => {
-                    stable.hard = *state;
-                    self.checks.terms.saved(node, state)?;
-                    match state.vote {
-                        Some(candidate) => self.checks.votes.voted(node, state.term, candidate),
-                        None => Ok(()),
+            StorageJob::Write(writes) => {
+                // Appends that follow one another are one batch.
+                let mut is_batch_open = false;
+                writes.iter().try_for_each(|write| match write {
+                    Write::HardState(state) => {
+                        is_batch_open = false;
+                        stable.hard = *state;
+                        self.checks.terms.saved(node, state)?;
+                        match state.vote {
+                            Some(candidate) => self.checks.votes.voted(node, state.term, candidate),
+                            None => Ok(()),
+                        }
                     }
-                }
-                Write::Append(entries) => {
-                    if let Some(first) = entries.first() {
-                        stable.shape.truncate_from(first.index);
-                        stable.newest_batch = first.index;
+                    Write::Append(entries) => {
+                        if let Some(first) = entries.first() {
+                            stable.shape.truncate_from(first.index);
+                            stable.newest_batch = if is_batch_open {
+                                stable.newest_batch.min(first.index)
+                            } else {
+                                first.index
+                            };
+                            is_batch_open = true;
+                        }
+                        for entry in entries.iter() {
+                            stable.shape.push(entry);
+                        }
+                        Ok(())
                     }
-                    for entry in entries.iter() {
-                        stable.shape.push(entry);
-                    }
-                    Ok(())
-                }
-            }),
+                })
+            }
         }
     }
 

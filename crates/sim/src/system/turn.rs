@@ -52,7 +52,11 @@ impl System {
     /// One turn of the driver, if it has something to do and is not busy.
     pub(super) fn turn(&mut self, id: LifeId) -> Check {
         let now = self.now;
-        let Some(life) = self.life(id) else {
+        let Some(life) = self.nodes[id.node]
+            .life
+            .as_deref_mut()
+            .filter(|it| it.id == id)
+        else {
             return Ok(());
         };
         if life.is_paused {
@@ -76,6 +80,9 @@ impl System {
         if takes_asks {
             inputs.extend(life.asks.drain(..));
         }
+        let times = (local, life.driver.next_timeout());
+        let (own, silence) = (life.incarnation, self.knobs.engine.election_timeout_min);
+        life.hearing.turn_begins(times, &inputs, own, silence);
         let outputs = life.driver.turn(local, inputs.drain(..));
         // Its room is used again.
         life.inputs = inputs;

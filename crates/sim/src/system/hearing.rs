@@ -1,0 +1,254 @@
+//! What one life of a node has heard, turn by turn and on its own clock, as far as checkers hold
+//! it against what the driver decides. Nothing is checked here: votes and campaigns are compared
+//! in `decisions.rs`, memberships and transfers in `census.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use quorate::{Input, PeerMessage};
+use quorate_core::{Body, Incarnation, LogIndex, Message, NodeId, Term, Time};
+
+use super::node::In;
+
+/// What a message says, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Append,
+    Answer { asked: Term },
+    Vote { transfer: bool },
+    PreVote { campaign: Term },
+    Promise { campaign: Term },
+    TimeoutNow,
+    Removed { index: LogIndex },
+    Other,
+}
+
+/// A message that this turn was given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Note {
+    pub(super) from: NodeId,
+    pub(super) term: Term,
+    /// It answers another life of this node.
+    pub(super) is_dead_letter: bool,
+    pub(super) said: Said,
+}
+
+/// Somebody asked for a vote, or for the promise of one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) campaign: Term,
+    /// When a leader was heard last, and when it asked: each time it asked, too early.
+    pub(super) too_early: Option<(Time, Time)>,
+}
+
+/// What a life has heard.
+#[derive(Debug)]
+pub(super) struct Hearing {
+    /// Whether this life asks for pre-votes.
+    pub(super) pre_vote: bool,
+    /// It took part before this turn.
+    pub(super) has_engine: bool,
+    /// The time of this turn, and of the one before.
+    pub(super) now: Time,
+    pub(super) before: Time,
+    /// The turn was in time for certain; the one before was.
+    pub(super) is_timely: bool,
+    pub(super) was_timely: bool,
+    /// The messages of this turn, in order.
+    pub(super) notes: Vec<Note>,
+    /// The turn was given nothing but messages.
+    pub(super) has_only_messages: bool,
+    /// Requests that it was given: proposals, reads, transfers.
+    pub(super) taken: (usize, usize, usize),
+    /// Proposals and reads that wait in the driver.
+    pub(super) waiting: (usize, usize),
+    /// When it heard the leader of its term, or started.
+    pub(super) leader_at: Time,
+    /// When each peer last answered this leader.
+    pub(super) answered: BTreeMap<NodeId, Time>,
+    /// A leader counts silence from here at the earliest.
+    pub(super) counts_from: Time,
+    /// Where the log ended, at the most, when it was last elected.
+    pub(super) elected_at: LogIndex,
+    /// Where the log ended lately.
+    lasts: VecDeque<(Time, LogIndex)>,
+    /// Who asked last for a vote.
+    pub(super) votes: BTreeMap<NodeId, Asked>,
+    /// Who asked last for the promise of one.
+    pub(super) promises: BTreeMap<NodeId, Asked>,
+    /// The terms in which somebody told it to campaign.
+    pub(super) told: Vec<(Term, NodeId)>,
+    /// Since when the present transfer goes on.
+    pub(super) transfer_since: Time,
+    /// The index of the membership in force.
+    pub(super) since: LogIndex,
+}
+
+impl Hearing {
+    /// A life that starts at `now` and has heard nothing.
+    pub(super) fn new(pre_vote: bool, now: Time) -> Self {
+        Self {
+            pre_vote,
+            has_engine: false,
+            now,
+            before: now,
+            is_timely: true,
+            was_timely: true,
+            notes: Vec::new(),
+            has_only_messages: false,
+            taken: (0, 0, 0),
+            waiting: (0, 0),
+            leader_at: now,
+            answered: BTreeMap::new(),
+            counts_from: now,
+            elected_at: LogIndex::NONE,
+            lasts: VecDeque::new(),
+            votes: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            told: Vec::new(),
+            transfer_since: now,
+            since: LogIndex::NONE,
+        }
+    }
+
+    /// A turn at `now`, which was due at `due` or later, is about to take `inputs`.
+    pub(super) fn turn_begins(
+        &mut self,
+        (now, due): (Time, Time),
+        inputs: &[In],
+        own: Incarnation,
+        silence: Duration,
+    ) {
+        self.before = self.now;
+        self.now = self.now.max(now);
+        self.was_timely = self.is_timely;
+        self.is_timely = now <= due.after(silence / 4);
+        self.notes.clear();
+        self.taken = (0, 0, 0);
+        self.has_only_messages = !inputs.is_empty();
+        for input in inputs {
+            let is_message = self.take(input, own);
+            self.has_only_messages &= is_message;
+        }
+        if self.now.since(self.before) > silence / 4 {
+            self.counts_from = self.now;
+        }
+    }
+
+    /// Notes an input; whether it was a message of an engine.
+    fn take(&mut self, input: &In, own: Incarnation) -> bool {
+        match input {
+            Input::Peer {
+                from,
+                message: PeerMessage::Raft(message),
+            } => {
+                if message.from == *from {
+                    self.notes.push(Note::of(message, own));
+                }
+                return true;
+            }
+            Input::Propose { .. } => self.taken.0 += 1,
+            Input::Read(_) => self.taken.1 += 1,
+            Input::TransferLeadership { .. } | Input::Shutdown => self.taken.2 += 1,
+            Input::Peer { .. }
+            | Input::Stored
+            | Input::StorageFailed
+            | Input::Loaded { .. }
+            | Input::Applied(_)
+            | Input::ChangeMembership { .. }
+            | Input::ApplyFailed => {}
+        }
+        false
+    }
+
+    /// Takes note of where the log ends now, for as long as `keep`.
+    pub(super) fn note_last(&mut self, last: LogIndex, keep: Duration) {
+        let now = self.now;
+        if self.lasts.back().is_none_or(|(_, known)| *known != last) {
+            self.lasts.push_back((now, last));
+        }
+        // One that is old enough is all that is needed.
+        let is_old =
+            |place: Option<&(Time, LogIndex)>| place.is_some_and(|it| now.since(it.0) > keep);
+        while is_old(self.lasts.get(1)) {
+            self.lasts.pop_front();
+        }
+    }
+
+    /// Where the log ended longer than `ago` before now, as far as is known.
+    pub(super) fn last_before(&self, ago: Duration) -> LogIndex {
+        let mut old = self
+            .lasts
+            .iter()
+            .filter(|(at, _)| self.now.since(*at) > ago);
+        old.next_back().map_or(LogIndex::NONE, |(_, last)| *last)
+    }
+
+    /// Whether a leader of the term before `campaign` told it to campaign.
+    pub(super) fn was_told(&self, campaign: Term) -> bool {
+        self.told.iter().any(|(term, _)| term.next() == campaign)
+    }
+}
+
+impl Asked {
+    /// Adds a request in `campaign`; `too_early` unless it may be granted.
+    pub(super) fn again(
+        known: &mut BTreeMap<NodeId, Self>,
+        from: NodeId,
+        campaign: Term,
+        too_early: Option<(Time, Time)>,
+    ) {
+        let asked = known.entry(from).or_insert(Self {
+            campaign,
+            too_early,
+        });
+        if campaign > asked.campaign {
+            *asked = Self {
+                campaign,
+                too_early,
+            };
+        } else if campaign == asked.campaign {
+            asked.too_early = asked.too_early.and(too_early);
+        }
+    }
+}
+
+impl Note {
+    fn of(message: &Message, own: Incarnation) -> Self {
+        let mut is_answer = false;
+        let said = match &message.body {
+            Body::Append { .. } | Body::SnapshotOffer { .. } => Said::Append,
+            Body::AppendReply { asked, .. } | Body::SnapshotReply { asked, .. } => {
+                is_answer = true;
+                Said::Answer { asked: *asked }
+            }
+            Body::Vote { transfer, .. } => Said::Vote {
+                transfer: *transfer,
+            },
+            Body::PreVote { campaign, .. } => Said::PreVote {
+                campaign: *campaign,
+            },
+            Body::PreVoteReply { campaign, granted } => {
+                is_answer = true;
+                let campaign = *campaign;
+                match granted {
+                    true => Said::Promise { campaign },
+                    false => Said::Other,
+                }
+            }
+            Body::VoteReply { .. } | Body::ReadIndexReply { .. } => {
+                is_answer = true;
+                Said::Other
+            }
+            Body::TimeoutNow => Said::TimeoutNow,
+            Body::Removed { index } => Said::Removed { index: *index },
+            Body::ReadIndex { .. } => Said::Other,
+        };
+        Self {
+            from: message.from,
+            term: message.term,
+            is_dead_letter: is_answer && message.receiver != own,
+            said,
+        }
+    }
+}
