@@ -46,7 +46,8 @@ pub(super) fn markdown(rows: &[Row<'_>], listed: usize, commit: &str) -> String 
         "# What kills the mutants\n\n\
          A mutant is a plausible one-line mistake, kept as data under `mutants/`. Each is \
          planted in a copy of\nthe tree, built, and tried against seeds of the simulator or the \
-         tests of its crate, for up to 60\nseconds a trial; every trial passes without a mutant.\n\n\
+         tests of its crate, for up to 60\nseconds a trial; every trial passes without a \
+         mutant.\n\n\
          Written by `cargo xtask mutants --table docs/mutants.md` at commit `{commit}`: of \
          {listed} mutants,\n{} were tried and {} killed. Seconds are those of the trial that \
          killed, without the build, on two\ncores that others used too. Events are those of \
