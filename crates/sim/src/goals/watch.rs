@@ -55,6 +55,11 @@ impl Watch {
         self.reached
     }
 
+    /// Whether a goal was reached, and need not be looked for any more.
+    pub(crate) const fn has(&self, goal: Goal) -> bool {
+        self.reached.contains(goal)
+    }
+
     /// A goal was reached.
     pub(crate) const fn reach(&mut self, goal: Goal) {
         self.reached.insert(goal);
@@ -212,6 +217,9 @@ impl Watch {
 
     /// A leader waits for answers of its peers.
     pub(crate) fn awaits(&mut self, peers: &[PeerStatus], limits: &Config) {
+        if self.has(Goal::WindowFullByCount) && self.has(Goal::WindowFullByBytes) {
+            return;
+        }
         for peer in peers {
             let is_full = peer.inflight >= limits.max_inflight_messages;
             // Of one append there is always more than none.
@@ -223,6 +231,9 @@ impl Watch {
 
     /// These messages are sent at once.
     pub(crate) fn sends<'a>(&mut self, messages: impl Iterator<Item = &'a Message>) {
+        if self.has(Goal::SeveralAppends) {
+            return;
+        }
         // One bit per node; there are fewer than 64.
         let mut seen = 0u64;
         for message in messages {

@@ -270,15 +270,17 @@ impl System {
             .choose(OPERATIONS_IN_A_JOB + 1, Site::CrashInJob);
         self.nodes[node].disk.stop_after(done);
         let log = &mut life.storage.log;
-        let outcome = match &job {
-            // Behind the job, and untold still, comes what it does for later.
-            quorate::StorageJob::Write(writes) => log
-                .perform(writes)
-                .and_then(|_| log.housekeep(HOUSEKEEPING_BYTES).map(drop)),
-            quorate::StorageJob::Stage(stage) => log.set_stage(stage.clone()),
+        let (outcome, is_log) = match &job {
+            quorate::StorageJob::Write(writes) => (log.perform(writes).map(drop), true),
+            quorate::StorageJob::Stage(stage) => (log.set_stage(stage.clone()), false),
         };
+        // Behind the job, and untold still, comes what the log does for later.
+        let is_later = outcome.is_ok();
+        let outcome = outcome.and_then(|()| log.housekeep(HOUSEKEEPING_BYTES).map(drop));
         self.counts.crashes_in_step += u64::from(outcome.is_err());
-        if let (Err(error), quorate::StorageJob::Write(_)) = (&outcome, &job) {
+        if let Err(error) = &outcome
+            && (is_log || is_later)
+        {
             self.note_cut(error);
         }
         let host = &mut self.nodes[node];

@@ -66,7 +66,8 @@ impl System {
             let safety = &mut self.checks.machine;
             safety.applies(id, machine.handed, entry.index, disk, ledger)?;
             machine.handed = entry.index;
-            let is_late = self.clients.is_given_up(entry);
+            let is_new = !self.goals.has(Goal::UnknownTookEffect);
+            let is_late = is_new && self.clients.is_given_up(entry);
             self.goals.reach_if(is_late, Goal::UnknownTookEffect);
             self.clients.committed(entry)?;
         }
