@@ -10,8 +10,8 @@ use crate::check::{Check, Property, Violation, broken};
 use crate::history::{Unknowns, Verdict};
 use crate::knobs::{MILLI, SECOND};
 
-/// Steps of the black-box check, at most.
-const BLACK_BOX_STEPS: u64 = 200_000;
+/// Steps of the black-box check for each key, at most: enough for every history seen so far.
+const BLACK_BOX_STEPS: u64 = 4_000_000;
 
 /// How often the world is asked whether it has recovered.
 const LOOK_EVERY: u64 = 20 * MILLI;
