@@ -24,12 +24,12 @@
 //!
 //! # When a seed fails
 //! `quorate-sim shrink` records its choices as a [`Tape`] and takes choices away as long as the
-//! same property is violated ([`shrink`]). What is left, mostly some tens of choices and some
+//! same property is violated ([`shrink()`]). What is left, mostly some tens of choices and some
 //! hundreds of events, is printed as one command that replays it.
 //!
 //! # To add to it
 //! [`guide`] says how a fault, a checker and a workload are added, and how a trace is read. A world
-//! is one variant of [`WorldName`] and one arm in [`run`]: its draws come through [`Choices`], so
+//! is one variant of [`WorldName`] and one arm in [`run()`]: its draws come through [`Choices`], so
 //! tapes and shrinking serve it as they are.
 
 mod calm;
