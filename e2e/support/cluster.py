@@ -5,6 +5,7 @@ when a check fails.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -48,11 +49,20 @@ def wait_for(what, condition, seconds=30.0):
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that nobody holds, below those the system gives to outgoing connections: of those, one
+    could become the port of a node that is down, even by the connection that is to reach it."""
+    sockets = []
     try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for port in random.sample(range(20_000, 32_000), 12_000):
+            one = socket.socket()
+            sockets.append(one)
+            try:
+                one.bind(("127.0.0.1", port))
+            except OSError:
+                sockets.pop().close()
+            if len(sockets) == count:
+                return [one.getsockname()[1] for one in sockets]
+        raise AssertionError("no free ports")
     finally:
         for one in sockets:
             one.close()

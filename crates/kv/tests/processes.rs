@@ -2,11 +2,11 @@
 //! time; the limits are only there to end a run that hangs.
 #![expect(clippy::unwrap_used, reason = "a step that fails is to fail its test")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::thread::spawn;
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate-kv");
@@ -19,45 +19,49 @@ struct Server {
 }
 
 impl Server {
+    /// A server that is ready. The system chooses its ports, and the server holds them from then
+    /// on: a port chosen here could be anybody's before the server has it.
     fn start(data: &Path, more: &[&str]) -> Self {
-        let [client, raft] = free_ports();
-        let child = Command::new(PROGRAM)
-            .args([
-                "serve",
-                "--id",
-                "1",
-                "--until-stdin-ends",
-                "--listen",
-                &client.to_string(),
-            ])
-            .args(["--peer", &format!("1={raft}"), "--data"])
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--id", "1", "--until-stdin-ends"])
+            .args(["--listen", "127.0.0.1:0", "--peer", "1=127.0.0.1:0"])
+            .arg("--data")
             .arg(data)
             .args(more)
+            .env("RUST_LOG", "info")
             .stdin(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self {
-            child,
-            address: client,
-        }
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let address = address_told(&mut log);
+        // A server whose log nobody reads would stop at a full pipe.
+        spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        Self { child, address }
     }
 
-    /// A connection, as soon as the server takes it.
-    fn connect(&mut self) -> Client {
-        let deadline = Instant::now() + LIMIT;
-        while Instant::now() < deadline {
-            if let Ok(stream) = TcpStream::connect(self.address) {
-                stream.set_read_timeout(Some(LIMIT)).unwrap();
-                return Client(BufReader::new(stream));
-            }
-            assert!(
-                self.child.try_wait().unwrap().is_none(),
-                "the server ended at once"
-            );
-            sleep(Duration::from_millis(5));
+    fn connect(&self) -> Client {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        Client(BufReader::new(stream))
+    }
+}
+
+/// Where a server says that it takes clients.
+fn address_told(log: &mut impl BufRead) -> SocketAddr {
+    let mut told = String::new();
+    loop {
+        let start = told.len();
+        assert!(
+            log.read_line(&mut told).unwrap() > 0,
+            "the server ended at once: {told}"
+        );
+        if let Some((_, fields)) = told[start..].split_once("the server is ready") {
+            let address = fields
+                .split_whitespace()
+                .find_map(|field| field.strip_prefix("address="));
+            return address.unwrap().parse().unwrap();
         }
-        panic!("the server does not listen");
     }
 }
 
@@ -86,11 +90,6 @@ impl Client {
         self.0.read_line(&mut line)?;
         Ok(line.trim_end().to_owned())
     }
-}
-
-fn free_ports() -> [SocketAddr; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap())
 }
 
 #[test]
@@ -130,7 +129,7 @@ fn server_ends_cleanly_when_its_standard_input_does() {
 #[test]
 fn client_is_refused_when_too_many_are_connected() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = Server::start(directory.path(), &["--max-clients", "1"]);
+    let server = Server::start(directory.path(), &["--max-clients", "1"]);
     let mut first = server.connect();
     assert_eq!(first.ask("PING"), "+PONG");
     let refusal = server.connect().hear().unwrap();

@@ -3,10 +3,12 @@
 //! standard input they wait on closes even if the demo itself is killed.
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{self, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
@@ -304,11 +306,27 @@ fn run(arguments: &[String], log: &PathBuf, keep: bool) -> io::Result<Child> {
     command.spawn()
 }
 
+/// Where the ports of the demo come from: below those that the system gives to outgoing
+/// connections. Of those, one could become the port of a server that is down and to come back,
+/// even by the very connection that is to reach it.
+const PORTS: Range<u16> = 20_000..32_000;
+
 /// Ports that are free now, on the loopback interface. All are held until the last is found, so
 /// that they differ.
 fn free_ports(count: usize) -> io::Result<Vec<SocketAddr>> {
-    let listeners = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<io::Result<Vec<_>>>()?;
+    // Demos that run at the same time begin at different places.
+    let start = RandomState::new().hash_one(process::id());
+    let width = u64::from(PORTS.end - PORTS.start);
+    let listeners: Vec<TcpListener> = PORTS
+        .filter_map(|port| {
+            let place = (start.wrapping_add(u64::from(port))) % width;
+            let port = PORTS.start + u16::try_from(place).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+        })
+        .take(count)
+        .collect();
+    if listeners.len() < count {
+        return Err(io::ErrorKind::AddrInUse.into());
+    }
     listeners.iter().map(TcpListener::local_addr).collect()
 }
