@@ -113,7 +113,7 @@ impl Trial {
         let output = fs::read_to_string(&log).map_err(Failure::at(&log))?;
         let killer = match (status, self) {
             (Some(status), _) if status.success() => None,
-            (_, Self::Explore { .. }) => violation(&output),
+            (_, Self::Explore { .. }) => violation(&output).or_else(|| goal_missed(&output)),
             // Some mistakes make one test fail and another wait for ever.
             (_, Self::Test { .. }) => failed_test(&output),
         };
@@ -289,6 +289,20 @@ fn violation(output: &str) -> Option<Killer> {
     })
 }
 
+/// The first goal that a campaign without a violation missed: of a mistake that makes nothing go
+/// wrong, only something never happen.
+fn goal_missed(output: &str) -> Option<Killer> {
+    let mut lines = output.lines();
+    lines.find(|line| line.starts_with("goals missed"))?;
+    let (goal, _) = lines.next()?.split_once(':')?;
+    Some(Killer {
+        name: format!("goal {}", goal.trim()),
+        seed: "-".to_owned(),
+        events: "-".to_owned(),
+        replay: String::new(),
+    })
+}
+
 fn value_of(line: &str, flag: &str) -> String {
     let mut words = line.split_whitespace().skip_while(|word| *word != flag);
     words.nth(1).unwrap_or("-").to_owned()
@@ -361,6 +375,14 @@ mod tests {
             None,
             "it does not say what was violated"
         );
+    }
+
+    #[test]
+    fn campaign_that_missed_a_goal_names_it() {
+        let output = "goals, and how many seeds reached them:\n  0  split vote\n\
+                      goals missed, 2 of them:\n  SplitVote: split vote\n  Other: another\n";
+        assert_eq!(goal_missed(output).unwrap().name, "goal SplitVote");
+        assert_eq!(goal_missed("all properties held\n"), None);
     }
 
     #[test]
