@@ -35,7 +35,9 @@ impl System {
         let Some(life) = self.life(id) else {
             return Ok(());
         };
-        life.hearing.note_last(status.last, keep);
+        let leads_in = (status.role == RoleName::Leader).then_some(status.term);
+        let now = life.hearing.now;
+        life.hearing.ends.note(now, leads_in, status.last, keep);
         let is_moved =
             before.commit != status.commit || status.membership_index != life.hearing.since;
         life.hearing.since = status.membership_index;
@@ -64,7 +66,8 @@ impl System {
         }
         config_change::differs_by_one(id, former, &status.membership)?;
         config_change::may_change(id, hearing.since, status.commit, hearing.elected_at)?;
-        let needed = hearing.last_before(self.knobs.engine.election_timeout_max * 2);
+        let ago = self.knobs.engine.election_timeout_max * 2;
+        let needed = hearing.ends.before(hearing.now, ago);
         let needed = needed.max(hearing.elected_at);
         // What the leader has not written itself yet cannot be compared.
         let Some(mark) = life.written.mark(needed) else {

@@ -2,13 +2,14 @@
 //! it against what the driver decides. Nothing is checked here: votes and campaigns are compared
 //! in `decisions.rs`, memberships and transfers in `census.rs`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quorate::{Input, PeerMessage};
 use quorate_core::{Body, Incarnation, LogIndex, Message, NodeId, Term, Time};
 
 use super::node::In;
+use crate::check::promoted::LogEnds;
 
 /// What a message says, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub(super) struct Hearing {
     /// Where the log ended, at the most, when it was last elected.
     pub(super) elected_at: LogIndex,
     /// Where the log ended lately.
-    lasts: VecDeque<(Time, LogIndex)>,
+    pub(super) ends: LogEnds,
     /// Who asked last for a vote.
     pub(super) votes: BTreeMap<NodeId, Asked>,
     /// Who asked last for the promise of one.
@@ -102,7 +103,7 @@ impl Hearing {
             answered: BTreeMap::new(),
             counts_from: now,
             elected_at: LogIndex::NONE,
-            lasts: VecDeque::new(),
+            ends: LogEnds::default(),
             votes: BTreeMap::new(),
             promises: BTreeMap::new(),
             told: Vec::new(),
@@ -159,29 +160,6 @@ impl Hearing {
             | Input::ApplyFailed => {}
         }
         false
-    }
-
-    /// Takes note of where the log ends now, for as long as `keep`.
-    pub(super) fn note_last(&mut self, last: LogIndex, keep: Duration) {
-        let now = self.now;
-        if self.lasts.back().is_none_or(|(_, known)| *known != last) {
-            self.lasts.push_back((now, last));
-        }
-        // One that is old enough is all that is needed.
-        let is_old =
-            |place: Option<&(Time, LogIndex)>| place.is_some_and(|it| now.since(it.0) > keep);
-        while is_old(self.lasts.get(1)) {
-            self.lasts.pop_front();
-        }
-    }
-
-    /// Where the log ended longer than `ago` before now, as far as is known.
-    pub(super) fn last_before(&self, ago: Duration) -> LogIndex {
-        let mut old = self
-            .lasts
-            .iter()
-            .filter(|(at, _)| self.now.since(*at) > ago);
-        old.next_back().map_or(LogIndex::NONE, |(_, last)| *last)
     }
 
     /// Whether a leader of the term before `campaign` told it to campaign.

@@ -116,7 +116,8 @@ impl World {
         let is_new = |voter: &&NodeId| !present.is_voter(**voter);
         let peers = life.engine.status().peers;
         for &node in wanted.voters().iter().filter(is_new) {
-            let needed = life.lasts_before(self.knobs.engine.election_timeout_max * 2);
+            let ago = self.knobs.engine.election_timeout_max * 2;
+            let needed = life.ends.before(life.ticked, ago);
             let needed = needed.max(life.elected_at);
             let disk = &self.stables[node];
             let mark = life.log.mark(needed).unwrap_or_default();

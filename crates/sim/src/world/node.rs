@@ -11,6 +11,7 @@ use quorate_core::{
 
 use super::storage::{Snapshot, Wanted, WriteQueue};
 use crate::check::LifeId;
+use crate::check::promoted::LogEnds;
 use crate::shape::Shape;
 
 /// A clock that runs at its own rate from its own origin.
@@ -165,7 +166,7 @@ pub(crate) struct Life {
     /// Where the log ended when this node was last elected.
     pub(crate) elected_at: LogIndex,
     /// Where the log ended lately.
-    pub(crate) lasts: VecDeque<(Time, LogIndex)>,
+    pub(crate) ends: LogEnds,
     /// The membership in force here, and the index of its entry.
     pub(crate) membership: (LogIndex, Membership),
     /// The room that the engine was told, less what it appended since.
@@ -305,7 +306,7 @@ impl Life {
             open_loads: 0,
             log,
             elected_at: LogIndex::NONE,
-            lasts: VecDeque::new(),
+            ends: LogEnds::default(),
             membership: (status.membership_index, status.membership),
             room: u64::MAX,
             transfer_since: started,
@@ -320,34 +321,6 @@ impl Life {
             },
             clients: Waiting::default(),
         }
-    }
-
-    /// Takes note of where the log ends now.
-    pub(crate) fn note_last(&mut self, keep: std::time::Duration) {
-        let now = self.ticked;
-        if self
-            .lasts
-            .back()
-            .is_none_or(|(_, last)| *last != self.log.last())
-        {
-            self.lasts.push_back((now, self.log.last()));
-        }
-        // One that is old enough is all that is needed.
-        while self
-            .lasts
-            .get(1)
-            .is_some_and(|(at, _)| now.since(*at) > keep)
-        {
-            self.lasts.pop_front();
-        }
-    }
-
-    /// Where the log ended `ago`, as far as is known.
-    pub(crate) fn lasts_before(&self, ago: std::time::Duration) -> LogIndex {
-        let is_old = |at: &Time| self.ticked.since(*at) > ago;
-        let mut old = self.lasts.iter().filter(|(at, _)| is_old(at));
-        old.next_back()
-            .map_or(LogIndex::NONE, |(_, last)| (*last).min(self.log.last()))
     }
 
     /// Whether inputs have to wait.

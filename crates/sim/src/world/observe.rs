@@ -77,8 +77,9 @@ impl World {
         let Some(life) = self.life(id) else {
             return Ok(());
         };
-        life.note_last(keep);
         let written = life.log.last();
+        let leads_in = (after.role == RoleName::Leader).then_some(after.term);
+        life.ends.note(life.ticked, leads_in, written, keep);
         if written == after.last {
             return Ok(());
         }
