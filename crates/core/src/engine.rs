@@ -79,6 +79,8 @@ pub struct Engine {
     removed_at: Option<LogIndex>,
     /// In this term, a leader told this life that its log ends here; for a suspect node.
     leaders_last: Option<(Term, LogIndex)>,
+    /// The round of the append that was answered last, and its term.
+    answered: (Term, Round),
     last_load: LoadId,
     announced: (RoleName, Term, Option<NodeId>),
     counters: Counters,

@@ -55,7 +55,8 @@ pub enum Body {
         /// Whether the vote was given. Durable before it leaves.
         granted: bool,
     },
-    /// Entries to append; without entries a heartbeat [Raft 5.3].
+    /// Entries to append; without entries a heartbeat [Raft 5.3]. One that only raises the commit
+    /// index, in a round that was answered before, is not answered.
     Append {
         /// The entry before the first of `entries`.
         prev: EntryId,

@@ -51,6 +51,7 @@ impl Engine {
             self.append_to_log(missing);
             (AppendOutcome::Matched(claim), self.writes.covering(claim))
         };
+        let committed = self.commit;
         if agrees {
             let known = if has_room { claim } else { prev.index };
             self.commit = self.commit.max(commit.min(known));
@@ -59,6 +60,15 @@ impl Engine {
             self.end_suspicion();
         }
         let asked = self.hard.term;
+        let only_tells_commit = brings_nothing && self.commit > committed;
+        if only_tells_commit && self.answered == (asked, round) {
+            // The answer would say that this node holds what the append started at, and was there
+            // in this round: the leader knows both. Whoever counts answers, be it for a read, a
+            // lease or its majority, asks a new round, and that is answered [Thesis 6.2]
+            // [Thesis 6.4].
+            return;
+        }
+        self.answered = (asked, round);
         let body = Body::AppendReply {
             asked,
             round,

@@ -16,7 +16,7 @@ use crate::snapshots::Snapshots;
 use crate::writes::Writes;
 use crate::{
     Counters, EntryId, Incarnation, LoadId, LogIndex, Membership, RecoverError, Recovered,
-    RoleName, SnapshotMeta, Time, ValidConfig,
+    RoleName, Round, SnapshotMeta, Term, Time, ValidConfig,
 };
 
 impl Engine {
@@ -108,6 +108,7 @@ impl Engine {
             room: Room::UNLIMITED,
             removed_at: None,
             leaders_last: None,
+            answered: (Term::ZERO, Round::ZERO),
             last_load: LoadId::NONE,
             announced: (RoleName::Follower, hard.term, None),
             counters: Counters::default(),

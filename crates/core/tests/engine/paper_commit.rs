@@ -1,7 +1,7 @@
 //! Commitment, rule by rule: only entries of the leader's own term are counted [Raft 5.4.2], only
 //! what is durable counts, and what follows for apply and for the leader's readiness.
 
-use quorate_core::{Action, Body, LogIndex, Refusal, TimeoutReason};
+use quorate_core::{Action, Body, Entries, LogIndex, Refusal, TimeoutReason};
 
 use super::support::bench::{append, has, heartbeat, matched, node_of, said_to};
 use super::support::world::World;
@@ -313,4 +313,41 @@ fn a_leader_whose_disk_does_not_answer_steps_down_and_does_not_stand_again() {
         2,
         "with its disk back it may stand again"
     );
+}
+
+/// An append without entries at the end of a log of three, all of t1, in this round.
+fn told(commit: u64, round: u64) -> Body {
+    Body::Append {
+        prev: id(3, 1),
+        entries: Entries::empty(),
+        commit: i(commit),
+        round: r(round),
+        last: i(3),
+    }
+}
+
+/// Scenario B13, [Thesis 6.2] [Thesis 6.4]: what a leader asks is answered, what it tells is not.
+#[test]
+fn a_commit_told_in_a_round_that_was_answered_is_taken_without_an_answer() {
+    let mut bench = node_of(3).with_log(&[1, 1, 1]).start();
+    let asked = bench.receive(2, 1, told(1, 4));
+    assert_eq!(said_to(&asked, 2).len(), 1, "the first of its round");
+    let commit_told = bench.receive(2, 1, told(2, 4));
+    assert!(said_to(&commit_told, 2).is_empty());
+    assert_eq!(bench.status().commit, i(2));
+    let repeated = bench.receive(2, 1, told(2, 4));
+    assert_eq!(said_to(&repeated, 2).len(), 1, "it tells no commit");
+    let next_round = bench.receive(2, 1, told(3, 5));
+    assert_eq!(said_to(&next_round, 2).len(), 1, "a new round asks");
+}
+
+/// Rounds start again with every leadership: one that is numbered like the last still asks.
+#[test]
+fn a_commit_told_by_a_new_leader_is_answered_once() {
+    let mut bench = node_of(3).with_log(&[1, 1, 1]).start();
+    let _ = bench.receive(2, 1, told(1, 4));
+    let of_a_new_term = bench.receive(3, 2, told(2, 4));
+    assert_eq!(said_to(&of_a_new_term, 3).len(), 1);
+    let commit_told = bench.receive(3, 2, told(3, 4));
+    assert!(said_to(&commit_told, 3).is_empty(), "t2 has its answer");
 }
