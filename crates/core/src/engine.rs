@@ -16,7 +16,7 @@ use crate::memberships::Memberships;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quorum::Votes;
-use crate::reads::{ConfirmedRead, ForwardedReads, LeaderReads};
+use crate::reads::{ConfirmedReads, ForwardedReads, LeaderReads};
 use crate::room::Room;
 use crate::snapshots::Snapshots;
 use crate::telemetry::tell;
@@ -72,7 +72,7 @@ pub struct Engine {
     applies: Applies,
     forwarded: ForwardedReads,
     /// Reads whose index is known, waiting for apply to be handed everything up to it.
-    confirmed_reads: Vec<ConfirmedRead>,
+    confirmed_reads: ConfirmedReads,
     snapshots: Snapshots,
     room: Room,
     /// A member said that this node is none since the membership at this index.
@@ -122,7 +122,8 @@ struct Leadership {
     /// What follows from the commit of the membership at this index was done.
     settled_membership: LogIndex,
     heartbeat_at: Time,
-    /// A majority is taken as heard at this time: the start of the term, the end of a pause.
+    /// A majority was heard at this time or later. The start of the term and the end of a pause
+    /// count too.
     quorum_heard_at: Time,
 }
 

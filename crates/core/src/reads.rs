@@ -18,11 +18,65 @@ pub(crate) enum Reader {
 
 /// A read whose index is known.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ConfirmedRead {
-    pub(crate) index: LogIndex,
-    pub(crate) read: ReadId,
+struct ConfirmedRead {
+    index: LogIndex,
+    read: ReadId,
     /// When its index became known. It may wait for entries that never come.
-    pub(crate) since: Time,
+    since: Time,
+}
+
+/// The reads whose index is known, waiting for apply to be handed everything up to it.
+///
+/// Invariant: in order of their indices, so that those that can be released, and those whose
+/// entries are not known to be committed, are found at the ends.
+#[derive(Debug, Default)]
+pub(crate) struct ConfirmedReads {
+    waiting: VecDeque<ConfirmedRead>,
+}
+
+impl ConfirmedReads {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn push(&mut self, read: ReadId, index: LogIndex, since: Time) {
+        let place = self.waiting.partition_point(|it| it.index <= index);
+        let confirmed = ConfirmedRead { index, read, since };
+        self.waiting.insert(place, confirmed);
+    }
+
+    /// Takes out the first read if it waits for `handed` or less, with the index it waited for.
+    pub(crate) fn release(&mut self, handed: LogIndex) -> Option<(ReadId, LogIndex)> {
+        let is_ready = |it: &mut ConfirmedRead| it.index <= handed;
+        let ready = self.waiting.pop_front_if(is_ready)?;
+        Some((ready.read, ready.index))
+    }
+
+    /// Since when the oldest of those waits whose entries lie beyond `commit`.
+    pub(crate) fn oldest_beyond(&self, commit: LogIndex) -> Option<Time> {
+        let beyond = self.waiting.iter().rev().take_while(|it| it.index > commit);
+        beyond.map(|it| it.since).min()
+    }
+
+    /// Takes out what waits for entries beyond `commit` since a time that is too long ago.
+    pub(crate) fn take_beyond(
+        &mut self,
+        commit: LogIndex,
+        is_too_long: impl Fn(Time) -> bool,
+    ) -> Vec<ReadId> {
+        let mut taken = Vec::new();
+        // Most of the time there is none, and nothing to go through.
+        if self.oldest_beyond(commit).is_some_and(&is_too_long) {
+            self.waiting.retain(|it| {
+                let is_taken = it.index > commit && is_too_long(it.since);
+                if is_taken {
+                    taken.push(it.read);
+                }
+                !is_taken
+            });
+        }
+        taken
+    }
 }
 
 /// The reads of a leader.
@@ -175,6 +229,31 @@ mod tests {
             "a late answer confirms nothing new"
         );
         assert_eq!(reads.confirm(Round::new(2)).len(), 1);
+    }
+
+    /// Scenario E04
+    #[test]
+    fn a_confirmed_read_waits_for_its_own_entries_only() {
+        let (i, at) = (LogIndex::new, |nanos| Time::from_nanos(nanos));
+        let mut reads = ConfirmedReads::default();
+        for (read, index) in [(1, 7), (2, 9), (3, 5), (4, 7)] {
+            reads.push(ReadId::new(read), i(index), at(read));
+        }
+        assert_eq!(reads.release(i(4)), None);
+        let released: Vec<u64> = core::iter::from_fn(|| reads.release(i(7)))
+            .map(|(read, _)| read.get())
+            .collect();
+        assert_eq!(released, [3, 1, 4], "by index, and in order of arrival");
+        reads.push(ReadId::new(5), i(8), at(5));
+        assert_eq!(reads.oldest_beyond(i(7)), Some(at(2)));
+        assert_eq!(reads.oldest_beyond(i(9)), None);
+        let over = |since: Time| since <= at(4);
+        assert!(
+            reads.take_beyond(i(9), over).is_empty(),
+            "what is committed comes"
+        );
+        assert_eq!(reads.take_beyond(i(7), over), [ReadId::new(2)]);
+        assert_eq!(reads.len(), 1);
     }
 
     /// Scenario E01

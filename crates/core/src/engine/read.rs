@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
-use crate::reads::{ConfirmedRead, Reader};
+use crate::reads::Reader;
 use crate::{Action, Body, Incarnation, LogIndex, NodeId, ReadId, Refusal, Request, Round, Time};
 
 /// Reads that may wait at one node: for rounds or answers, and as many for apply. A host batches
@@ -33,19 +33,13 @@ impl Engine {
     }
 
     fn wait_for_apply(&mut self, read: ReadId, index: LogIndex) {
-        let since = self.now;
-        self.confirmed_reads
-            .push(ConfirmedRead { index, read, since });
+        self.confirmed_reads.push(read, index, self.now);
     }
 
     /// The oldest read that waits for entries that this node does not know to be committed. They
     /// may never come: the leader is gone, or has no room here to send them to.
     pub(super) fn oldest_stranded_read(&self) -> Option<Time> {
-        let commit = self.commit;
-        let mut reads = self.confirmed_reads.iter();
-        reads
-            .find(|read| read.index > commit)
-            .map(|read| read.since)
+        self.confirmed_reads.oldest_beyond(self.commit)
     }
 
     /// Refuses reads that have waited for too long for what may never come: an answer of the
@@ -58,12 +52,7 @@ impl Engine {
         {
             self.refuse_read(read, Refusal::TimedOut);
         }
-        let commit = self.commit;
-        let stranded = self.confirmed_reads.extract_if(.., |read| {
-            read.index > commit && read.since.after(patience) <= now
-        });
-        let stranded: Vec<ReadId> = stranded.map(|waiting| waiting.read).collect();
-        for read in stranded {
+        for read in self.confirmed_reads.take_beyond(self.commit, is_over) {
             self.refuse_read(read, Refusal::TimedOut);
         }
         let Role::Leader(leadership) = &mut self.role else {
@@ -201,19 +190,10 @@ impl Engine {
 
     /// Gives the host the reads whose entries were all handed to apply before (scenario E15).
     pub(super) fn release_reads(&mut self) {
-        if self.confirmed_reads.is_empty() {
-            return;
-        }
         let handed = self.applies.handed();
-        let outbox = &mut self.outbox;
-        self.confirmed_reads.retain(|&waiting| {
-            let ConfirmedRead { index, read, .. } = waiting;
-            let is_ready = index <= handed;
-            if is_ready {
-                outbox.notify(Action::ReadReady { read, index });
-            }
-            !is_ready
-        });
+        while let Some((read, index)) = self.confirmed_reads.release(handed) {
+            self.outbox.notify(Action::ReadReady { read, index });
+        }
     }
 
     fn answer_read(

@@ -10,7 +10,7 @@ use crate::applies::Applies;
 use crate::log::Log;
 use crate::memberships::Memberships;
 use crate::outbox::Outbox;
-use crate::reads::ForwardedReads;
+use crate::reads::{ConfirmedReads, ForwardedReads};
 use crate::room::Room;
 use crate::snapshots::Snapshots;
 use crate::writes::Writes;
@@ -103,7 +103,7 @@ impl Engine {
             commit: applied.max(snapshots.last().index),
             applies: Applies::new(applied),
             forwarded: ForwardedReads::default(),
-            confirmed_reads: Vec::new(),
+            confirmed_reads: ConfirmedReads::default(),
             snapshots,
             room: Room::UNLIMITED,
             removed_at: None,

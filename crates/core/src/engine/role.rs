@@ -114,11 +114,7 @@ impl Engine {
     fn leave_role(&mut self) {
         let mut refused: Vec<_> = self.forwarded.drain().collect();
         // A follower's read may wait for entries that only the leader it followed can bring.
-        let commit = self.commit;
-        let stranded = self
-            .confirmed_reads
-            .extract_if(.., |waiting| waiting.index > commit);
-        refused.extend(stranded.map(|waiting| waiting.read));
+        refused.extend(self.confirmed_reads.take_beyond(self.commit, |_| true));
         if let Role::Leader(leadership) = mem::replace(&mut self.role, Role::Follower) {
             let leadership = *leadership;
             self.counters.step_downs += 1;

@@ -18,8 +18,10 @@ impl Engine {
         }
         let timeout = match &self.role {
             Role::Leader(leadership) => {
-                Timeout::new(leadership.heartbeat_at, TimeoutReason::Heartbeat)
-                    .or_sooner(self.quorum_lost_at(), TimeoutReason::CheckQuorum)
+                let heartbeat_at = leadership.heartbeat_at;
+                let quorum_lost_at = self.quorum_lost_before(heartbeat_at);
+                Timeout::new(heartbeat_at, TimeoutReason::Heartbeat)
+                    .or_sooner(quorum_lost_at, TimeoutReason::CheckQuorum)
                     .or_sooner(self.storage_stalled_at(), TimeoutReason::StorageStall)
                     .or_sooner(leadership.transfer_deadline(), TimeoutReason::Transfer)
             }
@@ -37,8 +39,9 @@ impl Engine {
     }
 
     pub(super) fn on_tick(&mut self, now: Time) {
-        let due = self.next_timeout().at;
-        let is_late = now > due.after(self.config.election_timeout_min / 4);
+        let margin = self.config.election_timeout_min / 4;
+        // Nothing is due before the last tick, so most ticks need not ask what is.
+        let is_late = now.since(self.now) > margin && now > self.next_timeout().at.after(margin);
         self.now = self.now.max(now);
         // A host that is late every time must not be without elections and check-quorum for
         // ever, so a pause is forgiven once.
@@ -77,13 +80,12 @@ impl Engine {
     }
 
     fn tick_leader(&mut self) {
-        let is_past = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
-        if is_past(self.quorum_lost_at()) {
+        if self.is_quorum_lost() {
             self.counters.quorum_losses += 1;
             tell!(INFO, node = %self.config.id, term = %self.hard.term, "no majority answered");
             return self.step_down();
         }
-        if is_past(self.storage_stalled_at()) {
+        if self.storage_stalled_at().is_some_and(|at| at <= self.now) {
             self.counters.storage_stalls += 1;
             tell!(WARN, node = %self.config.id, term = %self.hard.term, "own disk does not answer");
             return self.step_down();
@@ -97,31 +99,65 @@ impl Engine {
         }
         leadership.heartbeat_at = self.now.after(self.config.heartbeat_interval);
         leadership.round = leadership.round.next();
+        self.note_quorum();
         let patience = self.resend_patience();
         self.broadcast_heartbeat();
         self.resend_lost(patience);
         self.compact();
     }
 
-    /// When this leader stops because no majority has answered. It must stop: its heartbeats
-    /// may be all that keeps others from electing a leader that can commit (scenario A09).
-    fn quorum_lost_at(&self) -> Option<Time> {
+    /// When this leader stops because no majority has answered, if that is before `end`. It must
+    /// stop: its heartbeats may be all that keeps others from electing a leader that can commit
+    /// (scenario A09).
+    fn quorum_lost_before(&self, end: Time) -> Option<Time> {
         let Role::Leader(leadership) = &self.role else {
             return None;
         };
-        let heard = reached_by_majority(self.memberships.latest(), |voter| {
+        let patience = self.config.election_timeout_max;
+        if leadership.quorum_heard_at.after(patience) >= end {
+            return None;
+        }
+        let heard_at = self.majority_heard_at()?.max(leadership.quorum_heard_at);
+        Some(heard_at.after(patience))
+    }
+
+    fn is_quorum_lost(&mut self) -> bool {
+        let (now, patience) = (self.now, self.config.election_timeout_max);
+        let is_over = |engine: &Self| match &engine.role {
+            Role::Leader(leadership) => leadership.quorum_heard_at.after(patience) <= now,
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => false,
+        };
+        if !is_over(self) {
+            return false;
+        }
+        self.note_quorum();
+        is_over(self)
+    }
+
+    /// Takes note of when a majority was heard last. While that is recent nobody need look again:
+    /// it can only become later.
+    fn note_quorum(&mut self) {
+        let heard_at = self.majority_heard_at().unwrap_or_default();
+        // A leader that is its own majority is heard whenever somebody asks.
+        let heard_at = heard_at.min(self.now);
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.quorum_heard_at = leadership.quorum_heard_at.max(heard_at);
+        }
+    }
+
+    /// When a majority had answered last, this node counted as if it always did.
+    fn majority_heard_at(&self) -> Option<Time> {
+        let Role::Leader(leadership) = &self.role else {
+            return None;
+        };
+        reached_by_majority(self.memberships.latest(), |voter| {
             if voter == self.config.id {
                 return Time::NEVER;
             }
             leadership
                 .peer(voter)
                 .map_or(Time::ZERO, |peer| peer.heard_at)
-        })?;
-        Some(
-            heard
-                .max(leadership.quorum_heard_at)
-                .after(self.config.election_timeout_max),
-        )
+        })
     }
 
     /// When this leader stops because its own disk does not answer (scenario B17).
