@@ -153,7 +153,7 @@ impl World {
         &mut self,
         id: LifeId,
         cause: Cause,
-        before: Glimpse,
+        before: &Glimpse,
         actions: &[Action],
     ) -> Check {
         let grants = |to: NodeId| actions.iter().any(|action| is_grant(action, to));
@@ -214,7 +214,7 @@ impl World {
     fn observe_vote(
         &mut self,
         id: LifeId,
-        before: Glimpse,
+        before: &Glimpse,
         (from, term, last): (NodeId, Term, EntryId),
         transfer: bool,
         is_granted: bool,
@@ -239,7 +239,7 @@ impl World {
     fn observe_floor(
         &self,
         id: LifeId,
-        before: Glimpse,
+        before: &Glimpse,
         candidate: NodeId,
         last: EntryId,
     ) -> Check {
@@ -251,7 +251,7 @@ impl World {
 
     /// A vote, or the promise of one, is given for the first time, or the term of a candidate is
     /// adopted.
-    fn observe_yielding(&mut self, id: LifeId, candidate: NodeId, before: Glimpse) -> Check {
+    fn observe_yielding(&mut self, id: LifeId, candidate: NodeId, before: &Glimpse) -> Check {
         let silence = self.knobs.engine.election_timeout_min;
         let Some(life) = self.life(id) else {
             return Ok(());

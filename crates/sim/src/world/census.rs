@@ -23,11 +23,11 @@ impl World {
         &mut self,
         id: LifeId,
         cause: Cause,
-        before: Glimpse,
+        before: &Glimpse,
+        after: &Glimpse,
         status: &Status,
         actions: &[Action],
     ) -> Check {
-        let after = Glimpse::from(status);
         self.observe_membership(id, after, status)?;
         self.observe_campaign(id, before, after)?;
         self.observe_transfer(id, cause, before, after, actions)?;
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// The membership in force is the newest in the log.
-    fn observe_membership(&mut self, id: LifeId, after: Glimpse, status: &Status) -> Check {
+    fn observe_membership(&mut self, id: LifeId, after: &Glimpse, status: &Status) -> Check {
         let is_founder = self.knobs.is_founder(id.node);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// A leader appends a membership, which takes force with that. Its log ends before it.
-    pub(super) fn observe_change(&mut self, id: LifeId, after: Glimpse, entry: &Entry) -> Check {
+    pub(super) fn observe_change(&mut self, id: LifeId, after: &Glimpse, entry: &Entry) -> Check {
         let Payload::Membership(bytes) = &entry.payload else {
             return Ok(());
         };
@@ -143,7 +143,7 @@ impl World {
     }
 
     /// Whoever campaigns is prepared to lead, as far as it knows.
-    fn observe_campaign(&self, id: LifeId, before: Glimpse, after: Glimpse) -> Check {
+    fn observe_campaign(&self, id: LifeId, before: &Glimpse, after: &Glimpse) -> Check {
         let stands = |role| matches!(role, RoleName::PreCandidate | RoleName::Candidate);
         let is_same = before.role == after.role && before.term == after.term;
         let stands_now = stands(after.role) || after.role == RoleName::Leader;
@@ -192,8 +192,8 @@ impl World {
         &mut self,
         id: LifeId,
         cause: Cause,
-        before: Glimpse,
-        after: Glimpse,
+        before: &Glimpse,
+        after: &Glimpse,
         actions: &[Action],
     ) -> Check {
         let limit = self.knobs.engine.election_timeout_max;
@@ -257,7 +257,7 @@ impl World {
     }
 
     /// How much of the log is kept.
-    fn observe_retention(&self, id: LifeId, before: Glimpse, status: &Status) -> Check {
+    fn observe_retention(&self, id: LifeId, before: &Glimpse, status: &Status) -> Check {
         if status.snapshot == before.snapshot {
             return Ok(());
         }
@@ -290,7 +290,7 @@ impl World {
         &self,
         id: LifeId,
         through: LogIndex,
-        (before, status): (Glimpse, &Status),
+        (before, status): (&Glimpse, &Status),
     ) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
@@ -316,7 +316,7 @@ impl World {
     pub(super) fn observe_install(
         &mut self,
         id: LifeId,
-        before: Glimpse,
+        before: &Glimpse,
         meta: &SnapshotMeta,
         discards_log: bool,
     ) -> Check {

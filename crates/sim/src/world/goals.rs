@@ -15,7 +15,7 @@ impl World {
     pub(super) fn note_step(
         &mut self,
         id: LifeId,
-        before: Glimpse,
+        before: &Glimpse,
         status: &Status,
         actions: &[Action],
     ) {

@@ -150,6 +150,9 @@ impl World {
         let actions = life.engine.step(event);
         life.timeout = life.engine.next_timeout().at;
         self.counts.steps += 1;
+        if self.is_idle_tick(node, cause, &actions) {
+            return Ok(());
+        }
         self.observe(node, cause, &actions)?;
         if !is_counted {
             let life = self.nodes[node].life.as_deref();

@@ -1,6 +1,8 @@
 //! What checkers are told after a step: what the engine shows and what it wants written; and of
 //! each message, when it leaves. How a step answers what caused it is in `cause.rs`.
 
+use std::mem;
+
 use quorate_core::{
     Action, Body, Entries, EntryId, LogIndex, Message, NodeId, RoleName, Term, Time,
 };
@@ -12,21 +14,36 @@ use crate::check::match_truth::Belief;
 use crate::check::{
     Check, LifeId, Property, bounded_memory, broken, check_quorum, commit_current_term,
     commit_monotonic, commit_quorum, committed_truncation, election_quorum, leader_append_only,
-    leader_completeness, log_terms, match_truth,
+    leader_completeness, log_terms, match_truth, pause,
 };
 use crate::shape::Shape;
 
 impl World {
+    /// Whether a step was a tick, in time, that asks for nothing, with an input behind it that is
+    /// taken at the same moment. What the engine shows is looked at once, after that: there is a
+    /// tick before every input, and nearly all do nothing.
+    pub(super) fn is_idle_tick(&mut self, node: NodeId, cause: Cause, actions: &[Action]) -> bool {
+        let silence = self.knobs.engine.election_timeout_min;
+        let Some(life) = self.nodes[node].life.as_deref_mut() else {
+            return false;
+        };
+        let is_tick = matches!(cause, Cause::Tick) && actions.is_empty();
+        if !is_tick || life.inbox.is_empty() || pause::is_late(life.due, life.ticked, silence) {
+            return false;
+        }
+        life.was_late = false;
+        true
+    }
+
     /// An engine took an event and wants these actions performed.
     pub(super) fn observe(&mut self, node: NodeId, cause: Cause, actions: &[Action]) -> Check {
         let Some(life) = self.nodes[node].life.as_deref_mut() else {
             return Ok(());
         };
         let id = life.id;
-        let before = life.glimpse;
         let status = life.engine.status();
-        let after = Glimpse::from(&status);
-        life.glimpse = after;
+        let after = &Glimpse::from(&status);
+        let before = &mem::replace(&mut life.glimpse, *after);
         self.digest
             .fold(after.term.get() ^ (after.role as u64) << 62 ^ node.get() << 48);
         self.digest
@@ -37,7 +54,7 @@ impl World {
         self.checks.terms.shows(node, after.term)?;
         self.observe_role(id, cause, before, after)?;
         self.observe_commit(id, before, after)?;
-        self.observe_state(id, cause, before, &status, actions)?;
+        self.observe_state(id, cause, before, after, &status, actions)?;
         if after.role == RoleName::Leader {
             self.observe_quorum(id)?;
             for peer in &status.peers {
@@ -57,8 +74,8 @@ impl World {
     fn observe_actions(
         &mut self,
         id: LifeId,
-        before: Glimpse,
-        after: Glimpse,
+        before: &Glimpse,
+        after: &Glimpse,
         actions: &[Action],
     ) -> Check {
         for action in actions {
@@ -95,8 +112,8 @@ impl World {
     fn observe_append(
         &mut self,
         id: LifeId,
-        before: Glimpse,
-        after: Glimpse,
+        before: &Glimpse,
+        after: &Glimpse,
         entries: &Entries,
     ) -> Check {
         let Some(first) = entries.first().map(|entry| entry.index) else {
@@ -139,7 +156,13 @@ impl World {
     }
 
     /// A campaign or an election.
-    fn observe_role(&mut self, id: LifeId, cause: Cause, before: Glimpse, after: Glimpse) -> Check {
+    fn observe_role(
+        &mut self,
+        id: LifeId,
+        cause: Cause,
+        before: &Glimpse,
+        after: &Glimpse,
+    ) -> Check {
         let is_same = before.role == after.role && before.term == after.term;
         if is_same {
             return Ok(());
@@ -214,7 +237,7 @@ impl World {
     }
 
     /// The commit index moved, or stayed.
-    fn observe_commit(&mut self, id: LifeId, before: Glimpse, after: Glimpse) -> Check {
+    fn observe_commit(&mut self, id: LifeId, before: &Glimpse, after: &Glimpse) -> Check {
         let (node, commit) = (id.node, after.commit);
         commit_monotonic::shows(node, before.commit, commit, after.applied, after.last)?;
         if commit == before.commit {
