@@ -55,6 +55,13 @@ impl Entry {
         EntryId::new(self.index, self.term)
     }
 
+    const fn is_membership(&self) -> bool {
+        match self.payload {
+            Payload::Membership(_) => true,
+            Payload::Noop | Payload::Command(_) => false,
+        }
+    }
+
     /// What the entry counts against limits: payload plus [`Self::OVERHEAD_BYTES`].
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
@@ -85,17 +92,23 @@ struct Part {
     range: Range<usize>,
     /// The sum of the sizes, which is asked for at every step of an entry's way.
     bytes: u64,
+    /// The batch holds no membership, so that nobody need look for one.
+    is_plain: bool,
 }
 
 impl Part {
     /// All of `batch`.
     fn whole(batch: Arc<[Entry]>) -> Self {
-        let range = 0..batch.len();
-        let bytes = bytes_of(&batch);
+        let (mut bytes, mut is_plain) = (0, true);
+        for entry in &*batch {
+            bytes += entry.size_bytes();
+            is_plain &= !entry.is_membership();
+        }
         Self {
-            batch,
-            range,
+            range: 0..batch.len(),
             bytes,
+            is_plain,
+            batch,
         }
     }
 
@@ -117,6 +130,7 @@ impl Part {
             batch: Arc::clone(&self.batch),
             range: self.range.start + kept.start..self.range.start + kept.end,
             bytes,
+            is_plain: self.is_plain,
         }
     }
 }
@@ -226,6 +240,17 @@ impl Entries {
         }
     }
 
+    /// The payloads of the memberships among them, with their indexes. Of entries without any,
+    /// as nearly all are, none is looked at.
+    pub(crate) fn memberships(&self) -> impl Iterator<Item = (LogIndex, &Bytes)> {
+        let is_plain = matches!(&self.held, Held::Many(part) if part.is_plain);
+        let searched = if is_plain { &[] } else { &**self };
+        searched.iter().filter_map(|entry| match &entry.payload {
+            Payload::Membership(bytes) => Some((entry.index, bytes)),
+            Payload::Noop | Payload::Command(_) => None,
+        })
+    }
+
     /// Id of the last entry.
     #[must_use]
     pub fn last_id(&self) -> Option<EntryId> {
@@ -236,17 +261,17 @@ impl Entries {
     /// disk has to pass this before the engine relies on it.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        let follows = |pair: &[Entry]| match pair {
-            [entry, following] => {
-                following.index == entry.index.next() && following.term >= entry.term
-            }
-            _ => true,
+        let (Some(first), Some(last)) = (self.first(), self.last()) else {
+            return true;
         };
-        self.windows(2).all(follows)
-            && self
-                .first()
-                .is_none_or(|first| first.index != LogIndex::NONE)
-            && self.last().is_none_or(|last| last.index.can_exist())
+        let (mut index, mut term) = (first.index, first.term);
+        for entry in self.iter() {
+            if entry.index != index || entry.term < term {
+                return false;
+            }
+            (index, term) = (index.next(), entry.term);
+        }
+        first.index != LogIndex::NONE && last.index.can_exist()
     }
 }
 
@@ -321,6 +346,33 @@ mod tests {
                 payload: Payload::Command(Bytes::from(vec![0; 36])),
             })
             .collect()
+    }
+
+    #[test]
+    fn memberships_are_found_in_any_part_of_a_batch() {
+        let entry = |index, payload| Entry {
+            index: LogIndex::new(index),
+            term: Term::new(1),
+            payload,
+        };
+        let members = Bytes::from_static(b"members");
+        let all: Entries = [
+            entry(5, Payload::Noop),
+            entry(6, Payload::Membership(members.clone())),
+            entry(7, Payload::Command(Bytes::new())),
+        ]
+        .into_iter()
+        .collect();
+        let found = |entries: &Entries| entries.memberships().map(|it| it.0).collect::<Vec<_>>();
+        assert_eq!(found(&all), [LogIndex::new(6)]);
+        assert_eq!(found(&all.slice(1..2)), [LogIndex::new(6)]);
+        assert!(found(&all.slice(2..3)).is_empty());
+        let alone: Entries = [entry(6, Payload::Membership(members))]
+            .into_iter()
+            .collect();
+        assert_eq!(found(&alone), [LogIndex::new(6)]);
+        assert!(found(&entries(5..10)).is_empty());
+        assert!(found(&Entries::empty()).is_empty());
     }
 
     #[test]

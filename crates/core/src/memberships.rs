@@ -4,7 +4,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::{Entries, LogIndex, Membership, Payload};
+use crate::{Entries, LogIndex, Membership};
 
 /// The memberships of the log, oldest first.
 ///
@@ -63,11 +63,9 @@ impl Memberships {
     pub(crate) fn append(&mut self, entries: &Entries) {
         let Some(first) = entries.first() else { return };
         self.truncate_from(first.index);
-        for entry in entries.iter() {
-            if let Payload::Membership(bytes) = &entry.payload
-                && let Ok(membership) = Membership::decode(bytes)
-            {
-                self.push(entry.index, membership);
+        for (index, bytes) in entries.memberships() {
+            if let Ok(membership) = Membership::decode(bytes) {
+                self.push(index, membership);
             }
         }
     }
@@ -108,7 +106,7 @@ impl Memberships {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Entry, NodeId, Term};
+    use crate::{Entry, NodeId, Payload, Term};
     use alloc::vec::Vec;
 
     fn voters(count: u64) -> Membership {

@@ -4,8 +4,8 @@
 use super::Engine;
 use crate::telemetry::tell;
 use crate::{
-    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, Membership, NodeId, Payload,
-    Round, Term, Violation, WriteId,
+    AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, Membership, NodeId, Round, Term,
+    Violation, WriteId,
 };
 
 impl Engine {
@@ -98,15 +98,12 @@ impl Engine {
             .first()
             .is_none_or(|first| first.index == prev.index.next() && first.term >= oldest);
         let newest = entries.last().map_or(oldest, |last| last.term);
-        let is_known = |entry: &crate::Entry| match &entry.payload {
-            Payload::Membership(bytes) => Membership::decode(bytes).is_ok(),
-            Payload::Noop | Payload::Command(_) => true,
-        };
+        let mut memberships = entries.memberships();
         is_prev_sound
             && follows
             && newest <= self.hard.term
             && entries.is_well_formed()
-            && entries.iter().all(is_known)
+            && memberships.all(|(_, bytes)| Membership::decode(bytes).is_ok())
     }
 
     /// Whether the entries that the log lacks fit on the disk. Where they do not, nothing is
