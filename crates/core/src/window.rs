@@ -6,12 +6,33 @@ use alloc::vec::Vec;
 
 use crate::{Entries, LogIndex};
 
+/// Entries that came together. Where they start and end stands beside them: that is asked for much
+/// more often than they are.
+#[derive(Debug)]
+struct Run {
+    first: LogIndex,
+    last: LogIndex,
+    entries: Entries,
+}
+
+impl Run {
+    /// `None` of no entries: such a run could not be found by index.
+    fn of(entries: Entries) -> Option<Self> {
+        let (first, last) = (entries.first()?.index, entries.last()?.index);
+        Some(Self {
+            first,
+            last,
+            entries,
+        })
+    }
+}
+
 /// The runs of entries at the end of the log, each as it was appended.
 ///
 /// Invariant: runs are not empty, contiguous, and end at the last index of the log.
 #[derive(Debug)]
 pub(crate) struct Window {
-    runs: VecDeque<Entries>,
+    runs: VecDeque<Run>,
     bytes: u64,
     /// Index of the first entry in memory; one beyond the log where nothing is.
     first: LogIndex,
@@ -39,21 +60,20 @@ impl Window {
 
     /// Adds a run behind the last.
     pub(crate) fn append(&mut self, entries: Entries) {
-        debug_assert!(!entries.is_empty(), "an empty run cannot be found by index");
         self.bytes += entries.size_bytes();
-        self.runs.push_back(entries);
+        self.runs.extend(Run::of(entries));
     }
 
     /// Drops every entry from `index` on.
     pub(crate) fn truncate_from(&mut self, index: LogIndex) {
         while let Some(run) = self.runs.pop_back() {
-            let kept = run.up_to_index(index.prev());
-            if kept.len() == run.len() {
+            if run.last < index {
                 self.runs.push_back(run);
                 break;
             }
-            self.bytes -= run.size_bytes() - kept.size_bytes();
-            if !kept.is_empty() {
+            let kept = run.entries.up_to_index(index.prev());
+            self.bytes -= run.entries.size_bytes() - kept.size_bytes();
+            if let Some(kept) = Run::of(kept) {
                 self.runs.push_back(kept);
                 break;
             }
@@ -76,9 +96,9 @@ impl Window {
         let position = self.position_of(from);
         let run = self.runs.get(position)?;
         // What was appended last and not more, as by whoever keeps up.
-        let is_all = Self::first_of(run) == from && Self::last_of(run) == through;
-        if is_all && run.size_bytes() <= limit_bytes {
-            return Some(run.clone());
+        let is_all = run.first == from && run.last == through;
+        if is_all && run.entries.size_bytes() <= limit_bytes {
+            return Some(run.entries.clone());
         }
         self.cut_and_gathered(position, (from, through), limit_bytes)
     }
@@ -91,15 +111,15 @@ impl Window {
         limit_bytes: u64,
     ) -> Option<Entries> {
         let run = self.runs.get(position)?;
-        let head = run.between(from, through).limited_to(limit_bytes);
-        let last = head.last_id()?;
-        if last.index >= through || Some(last) != run.last_id() {
+        let head = run.entries.between(from, through).limited_to(limit_bytes);
+        let last = head.last()?.index;
+        if last >= through || last != run.last {
             return Some(head);
         }
         let mut room = limit_bytes.saturating_sub(head.size_bytes());
         let mut gathered = Vec::new();
         for run in self.runs.range(position + 1..) {
-            let part = run.up_to_index(through).limited_to(room);
+            let part = run.entries.up_to_index(through).limited_to(room);
             let bytes = part.size_bytes();
             if bytes > room || part.is_empty() {
                 break;
@@ -109,7 +129,7 @@ impl Window {
                 gathered.extend(head.iter().cloned());
             }
             gathered.extend(part.iter().cloned());
-            if part.len() < run.len() {
+            if part.len() < run.entries.len() {
                 break;
             }
         }
@@ -125,7 +145,7 @@ impl Window {
     /// depends on how far back `index` is, not on how much is in memory.
     fn position_of(&self, index: LogIndex) -> usize {
         let starts_behind =
-            |position: usize| self.runs.get(position).map(Self::first_of) > Some(index);
+            |position: usize| self.runs.get(position).is_some_and(|run| run.first > index);
         let mut end = self.runs.len();
         let mut start = end.saturating_sub(1);
         let mut step = 1;
@@ -151,28 +171,20 @@ impl Window {
     pub(crate) fn evict(&mut self, limit_bytes: u64, durable: LogIndex) {
         while self.bytes > limit_bytes
             && let Some(run) = self.runs.front()
-            && Self::last_of(run) <= durable
+            && run.last <= durable
         {
-            self.bytes -= run.size_bytes();
-            self.first = Self::last_of(run).next();
+            self.bytes -= run.entries.size_bytes();
+            self.first = run.last.next();
             self.runs.pop_front();
         }
     }
 
     /// Drops the runs of which nothing lies behind `through`.
     pub(crate) fn purge_through(&mut self, through: LogIndex) {
-        while let Some(run) = self.runs.pop_front_if(|run| Self::last_of(run) <= through) {
-            self.bytes -= run.size_bytes();
-            self.first = Self::last_of(&run).next();
+        while let Some(run) = self.runs.pop_front_if(|run| run.last <= through) {
+            self.bytes -= run.entries.size_bytes();
+            self.first = run.last.next();
         }
-    }
-
-    fn first_of(run: &Entries) -> LogIndex {
-        run.first().map_or(LogIndex::NONE, |entry| entry.index)
-    }
-
-    fn last_of(run: &Entries) -> LogIndex {
-        run.last().map_or(LogIndex::NONE, |entry| entry.index)
     }
 }
 
