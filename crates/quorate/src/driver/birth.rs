@@ -398,6 +398,25 @@ mod tests {
         assert!(two.obstacles.iter().any(forgotten), "nobody would be told");
     }
 
+    /// Scenario A20: neither its own directory nor what it says of the founders' counts.
+    #[test]
+    fn a_stranger_has_no_say_in_the_birth() {
+        let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];
+        let stranger = node(4);
+        for birth in &mut all {
+            birth.hear(stranger, DirectoryId(40), BirthStage::New);
+        }
+        settle(&mut all);
+        assert!(all.iter().all(Birth::is_born), "nobody waits for it");
+        let BirthStage::Born(founding) = all[0].stage.clone() else {
+            panic!("it is born")
+        };
+        let mut late = founder(2, 20);
+        late.recorded(BirthStage::Prepared(founding.clone()), Time::ZERO);
+        late.hear(stranger, DirectoryId(40), BirthStage::Born(founding));
+        assert!(!advance(&mut late), "it speaks for nobody");
+    }
+
     #[test]
     fn only_the_born_answer_and_only_the_unborn() {
         let mut all = [founder(1, 10), founder(2, 20), founder(3, 30)];

@@ -1,12 +1,25 @@
 //! PersistBeforeSend: whatever a message promises is on stable storage when it leaves: its term,
-//! a vote, a campaign, a matched index (scenarios A01, A02, B15).
+//! a vote, a campaign, a matched index, a part in the birth of a cluster (scenarios A01, A02, A20,
+//! B15).
 
 use quorate_core::{
     AppendOutcome, Body, HardState, LogIndex, Message, NodeId, SnapshotOutcome, Term,
 };
+use quorate_log::BirthStage;
 
 use super::{Check, Property, broken};
 use crate::shape::Shape;
+
+/// `node` tells how far its part in the birth of its cluster has come; whether its disk `holds` that.
+pub(crate) fn tells_birth(node: NodeId, holds: bool, stage: &BirthStage) -> Check {
+    if holds {
+        return Ok(());
+    }
+    broken(
+        Property::PersistBeforeSend,
+        format_args!("{node} tells {stage:?}, which is not on its disk"),
+    )
+}
 
 /// `message` leaves its sender, on whose stable storage are `saved` and `log`.
 pub(crate) fn leaves(message: &Message, saved: &HardState, log: &Shape) -> Check {
@@ -80,6 +93,15 @@ mod tests {
     use super::*;
     use crate::check::testing::{i, must_fire, n, t};
     use quorate_core::{EntryId, Incarnation, Round};
+
+    #[test]
+    fn fires_when_a_birth_is_told_that_is_not_on_the_disk() {
+        assert!(tells_birth(n(1), true, &BirthStage::New).is_ok());
+        must_fire(
+            Property::PersistBeforeSend,
+            tells_birth(n(1), false, &BirthStage::New),
+        );
+    }
 
     fn message(term: u64, body: Body) -> Message {
         Message {

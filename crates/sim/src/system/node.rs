@@ -8,7 +8,7 @@ use quorate_core::{
     ChangeId, EntryId, HardState, Incarnation, LoadId, LogIndex, Membership, NodeId, RoleName,
     Status, Term, TransferId,
 };
-use quorate_log::{DirectoryId, Log, MemDisk};
+use quorate_log::{BirthStage, DirectoryId, Founding, Log, MemDisk};
 
 use super::hearing::Hearing;
 use super::links::Links;
@@ -66,8 +66,30 @@ pub(super) struct Stable {
     pub(super) newest_batch: LogIndex,
     /// The directory, once there is one.
     pub(super) directory: Option<DirectoryId>,
+    /// The directories with which it has promised to found the cluster.
+    promised: Option<Founding>,
     /// The node takes part: its cluster's birth is on its disk.
     pub(super) is_born: bool,
+}
+
+impl Stable {
+    /// Its part in the birth of its cluster is on the disk as far as `stage`.
+    pub(super) fn reached(&mut self, stage: &BirthStage) {
+        self.is_born = matches!(stage, BirthStage::Born(_));
+        self.promised = match stage {
+            BirthStage::New => None,
+            BirthStage::Prepared(founding) | BirthStage::Born(founding) => Some(founding.clone()),
+        };
+    }
+
+    /// Whether `stage` is on the disk, or was before what is.
+    pub(super) fn has_reached(&self, stage: &BirthStage) -> bool {
+        match stage {
+            BirthStage::New => true,
+            BirthStage::Prepared(founding) => self.promised.as_ref() == Some(founding),
+            BirthStage::Born(founding) => self.is_born && self.promised.as_ref() == Some(founding),
+        }
+    }
 }
 
 /// What the storage thread is asked for.

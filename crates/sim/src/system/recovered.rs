@@ -3,7 +3,7 @@
 
 use quorate::StorageJob;
 use quorate_core::{Entries, HardState, LogIndex, NodeId};
-use quorate_log::{BirthStage, MemDisk, Opened, ReadOutcome, Write};
+use quorate_log::{MemDisk, Opened, ReadOutcome, Write};
 
 use super::System;
 use crate::check::{Property, Violation};
@@ -64,7 +64,7 @@ impl System {
             });
         }
         let was_born = stable.is_born;
-        stable.is_born = matches!(opened.identity.stage, BirthStage::Born(_));
+        stable.reached(&opened.identity.stage);
         let directory = *stable.directory.get_or_insert(opened.identity.directory);
         let same_directory = directory == opened.identity.directory;
         if was_born && !(stable.is_born && same_directory) {

@@ -168,7 +168,7 @@ impl System {
         let stable = &mut self.nodes[node].stable;
         match job {
             StorageJob::Stage(stage) => {
-                stable.is_born = matches!(stage, BirthStage::Born(_));
+                stable.reached(stage);
                 Ok(())
             }
             StorageJob::Write(writes) => {
