@@ -10,7 +10,8 @@ use quorate_log::BirthStage;
 use super::{Check, Property, broken};
 use crate::shape::Shape;
 
-/// `node` tells how far its part in the birth of its cluster has come; whether its disk `holds` that.
+/// `node` tells how far its part in the birth of its cluster has come; whether its disk `holds`
+/// that.
 pub(crate) fn tells_birth(node: NodeId, holds: bool, stage: &BirthStage) -> Check {
     if holds {
         return Ok(());
