@@ -8,8 +8,12 @@ use crate::mask::is_zero;
 use crate::named_file::NamedFile;
 use crate::segment::SECTOR;
 
-/// Bytes read at once.
+/// Bytes read at once, at the most.
 pub(crate) const WINDOW: u64 = 64 * 1024;
+
+/// Bytes read at once at first. Whoever wants a few entries reads little more than them; whoever
+/// goes on reading gets twice as many each time.
+const FIRST_READ: usize = 4 * 1024;
 
 /// Bytes of one file. It does not notice writes, nor that the file is another:
 /// [`Window::turn_to`] after each.
@@ -20,6 +24,8 @@ pub(crate) struct Window {
     filled: usize,
     /// Bytes to read at once: of a small file, no more than there are.
     wanted: usize,
+    /// Bytes to read next, if so many are wanted.
+    next_read: usize,
 }
 
 impl Window {
@@ -27,6 +33,7 @@ impl Window {
     pub(crate) fn turn_to(&mut self, size: u64) {
         self.filled = 0;
         self.wanted = usize::try_from(size.min(WINDOW)).unwrap_or_default();
+        self.next_read = FIRST_READ;
     }
 
     /// The bytes `[offset, offset + length)`, fewer at the end of the file that was turned to.
@@ -61,16 +68,16 @@ impl Window {
         offset: u64,
         length: u64,
     ) -> Result<usize, IoFailure> {
-        let all = self.buffer.get_mut(..self.wanted).unwrap_or_default();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let size = self.next_read.max(length).min(self.wanted);
+        self.next_read = self.next_read.saturating_mul(2);
+        let all = self.buffer.get_mut(..size).unwrap_or_default();
         match file.read(all, offset) {
             Ok(filled) => Ok(filled),
-            Err(failure) => {
-                let length = usize::try_from(length).unwrap_or(usize::MAX);
-                match all.get_mut(..length) {
-                    Some(needed) => file.read(needed, offset),
-                    None => Err(failure),
-                }
-            }
+            Err(failure) => match all.get_mut(..length) {
+                Some(needed) => file.read(needed, offset),
+                None => Err(failure),
+            },
         }
     }
 
