@@ -129,3 +129,68 @@ impl<F: DiskFile> NamedFile<F> {
             .map_err(IoFailure::at(Operation::Sync, &self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that moves three bytes a call, when it is not interrupted.
+    struct Drip {
+        content: Vec<u8>,
+        calls: std::cell::Cell<u32>,
+    }
+
+    impl Drip {
+        fn call(&self) -> io::Result<()> {
+            self.calls.set(self.calls.get() + 1);
+            if self.calls.get().is_multiple_of(2) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Ok(())
+        }
+    }
+
+    impl DiskFile for Drip {
+        fn size(&self) -> io::Result<u64> {
+            Ok(self.content.len() as u64)
+        }
+
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            self.call()?;
+            let rest = self.content.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(buffer.len()).min(3);
+            buffer[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        }
+
+        fn write_at(&mut self, buffers: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+            self.call()?;
+            let given = buffers.iter().flat_map(|buffer| buffer.iter());
+            self.content.truncate(offset as usize);
+            self.content.extend(given.take(3));
+            Ok(self.content.len() - offset as usize)
+        }
+
+        fn sync_data(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Fault table row 13
+    #[test]
+    fn short_and_interrupted_reads_and_writes_become_whole_ones() {
+        let file = Drip {
+            content: Vec::new(),
+            calls: std::cell::Cell::new(0),
+        };
+        let name = "drip".to_owned();
+        let mut file = NamedFile { file, name };
+        let mut buffers = [IoSlice::new(b"sixte"), IoSlice::new(b"en bytes...")];
+        assert_eq!(file.write_all(&mut buffers, 0).unwrap(), 16);
+        let mut buffer = [0; 20];
+        assert_eq!(file.read(&mut buffer, 0).unwrap(), 16, "up to the end");
+        assert_eq!(&buffer[..16], b"sixteen bytes...");
+        assert_eq!(file.read(&mut buffer[..7], 4).unwrap(), 7);
+        assert_eq!(&buffer[..7], b"een byt");
+    }
+}

@@ -3,7 +3,8 @@
 //! # Two worlds
 //!
 //! `engines` (`world/`) is a world of engines. The host around each is simulated as a whole, so it
-//! is fast, and checkers see every step and every action. Only here are snapshots, suspects, and
+//! is fast, and checkers see every step and every action; of a tick that does nothing they see it
+//! together with the input behind it. Only here are snapshots, suspects, and
 //! hosts that do one thing at a time. Clients propose to engines and read from them.
 //!
 //! `systems` (`system/`) is a world of nodes that are real but for their threads: the driver with

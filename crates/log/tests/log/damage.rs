@@ -246,6 +246,20 @@ fn one_rotten_copy_of_the_hard_state_or_the_witness_is_survived_and_two_are_not(
     }
 }
 
+/// Fault table row 15: what lies behind the gap is not taken for the end of the log.
+#[test]
+fn a_missing_segment_is_named() {
+    let (disk, _) = furnished();
+    let names: Vec<String> = segments(&disk).into_iter().map(|it| it.0).collect();
+    // The last one is prepared and holds nothing yet.
+    let (_, others) = names.split_last().unwrap();
+    assert!(others.len() > 2, "there is a middle to lose");
+    for name in others {
+        let damage = refusal(&disk, name, |copy| copy.lose(name));
+        assert_eq!((&damage.file, damage.kind), (name, DamageKind::Missing));
+    }
+}
+
 /// A copy written over the other one, or swapped with it, is no copy.
 #[test]
 fn copies_of_the_hard_state_know_their_places() {

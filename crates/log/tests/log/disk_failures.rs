@@ -51,6 +51,35 @@ fn a_failed_sync_poisons_the_log_for_good() {
     }
 }
 
+/// Scenario A03: the copy that the log was opened with is the last to be written again, so that
+/// one stays whatever becomes of the write.
+#[test]
+fn a_start_writes_the_older_copy_of_the_hard_state_first() {
+    let (disk, mut log, _) = started();
+    // The witness in the hard state is older now than the one that a start writes.
+    log.perform(&[append([noop(2, 1)])]).unwrap();
+    drop(log);
+    let before = disk.content("hard-state").unwrap();
+    let (a, b) = (0..SECTOR, 4096..4096 + SECTOR);
+    let mut half_written = 0;
+    // A start that met no failure has made fewer calls.
+    for skip in 0..200 {
+        let copy = disk.fork();
+        copy.fail_any_call(skip, ErrorKind::Other);
+        let _ = open(&copy);
+        let after = copy.content("hard-state").unwrap();
+        let is_written =
+            |slot: &std::ops::Range<usize>| after[slot.clone()] != before[slot.clone()];
+        // Both are of one generation: the first one counts as the newest.
+        assert!(
+            is_written(&b) || !is_written(&a),
+            "call {skip}: the copy in use was written over before the other"
+        );
+        half_written += usize::from(is_written(&b) && !is_written(&a));
+    }
+    assert!(half_written > 0, "no failure fell between the two");
+}
+
 /// Scenario G03
 #[test]
 fn a_failed_sync_while_preparing_a_segment_poisons_the_log_too() {
