@@ -232,3 +232,59 @@ impl Refusals {
         self.0.remove(&address.ip());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quorate_core::Incarnation;
+    use quorate_log::{ClusterId, DirectoryId};
+
+    use super::*;
+
+    fn node(id: u64) -> NodeId {
+        NodeId::new(id).unwrap()
+    }
+
+    fn local(id: u64) -> Local {
+        Local {
+            cluster: ClusterId(7),
+            node: node(id),
+            incarnation: Incarnation::new(id),
+            directory: DirectoryId(u128::from(id)),
+            address: String::new(),
+            peers: BTreeMap::new(),
+            max_frame_bytes: 1024,
+        }
+    }
+
+    /// A member that is let go after it was asked in and before it is read.
+    #[tokio::test]
+    async fn peer_that_was_let_go_while_it_introduced_itself_is_not_read() {
+        let (members, watched) = watch::channel(BTreeSet::from([node(2)]));
+        let acceptor = Acceptor {
+            local: Arc::new(local(1)),
+            members: watched,
+            guests: SharedGuests::default(),
+            inbox: Inbox::new(1).0,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut known = Known::default();
+        for is_member in [true, false] {
+            let mut dialled = TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            let (accepted, address) = listener.accept().await.unwrap();
+            let dialler = local(2);
+            let (dialled, introduced) = tokio::join!(
+                handshake::dial(&mut dialled, &dialler, node(1)),
+                acceptor.introduce(accepted, address),
+            );
+            assert!(dialled.is_ok() && introduced.outcome.is_ok());
+            if !is_member {
+                members.send_replace(BTreeSet::new());
+                known.retain(&members.borrow());
+            }
+            acceptor.welcome(introduced, &mut known);
+            assert_eq!(known.latest.contains_key(&node(2)), is_member);
+        }
+    }
+}
