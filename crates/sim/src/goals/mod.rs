@@ -207,6 +207,22 @@ goals! {
     LogSyncFailed in Systems: "sync of entries failed",
     /// A write failed.
     WriteFailed in Systems: "write failed",
+    /// A file could not be created.
+    CreateFailed in Systems: "creation of a file failed",
+    /// A file could not be given its name.
+    RenameFailed in Systems: "renaming of a file failed",
+    /// A file could not be removed.
+    RemoveFailed in Systems: "removal of a file failed",
+    /// The sync of a directory failed.
+    DirectorySyncFailed in Systems: "sync of a directory failed",
+    /// Of what a loss of power could tear, some pages of 4096 bytes were kept and some lost.
+    PagesTorn in Systems: "pages torn by a loss of power",
+    /// Old entries could not be read because of a bad sector, and were once it was mended.
+    SectorReadAgain in Systems: "entries in a bad sector read once it was mended",
+    /// A sector read as something else, and the log noticed.
+    MisreadNoticed in Systems: "sector noticed that read as something else",
+    /// A log refused to open because a sector of it could not be read.
+    SectorUnreadableAtOpen in Systems: "unreadable sector refused at open",
     /// A write found the disk full, and the node wrote again when it was freed (scenario G08).
     FullDiskRecovered in Systems: "full disk met and recovered from",
     /// A follower's job took longer than an election, and the leader led on.

@@ -221,7 +221,7 @@ impl System {
             return Ok(());
         };
         let node = &self.nodes[id.node];
-        if node.is_wiped {
+        if self.atlas.is_wiped(id.node) {
             return broken(
                 Property::WipedSilent,
                 format_args!("{id} lost its directory and says {message:?}"),

@@ -6,6 +6,7 @@ use quorate_core::{Entries, HardState, LogIndex, NodeId};
 use quorate_log::{BirthStage, MemDisk, Opened, ReadOutcome, Write};
 
 use super::System;
+use super::atlas::Harm;
 use crate::check::{Property, Violation};
 use crate::shape::Shape;
 
@@ -21,12 +22,12 @@ impl System {
         node: NodeId,
         opened: &mut Opened<MemDisk>,
     ) -> Result<Option<Vec<Entries>>, Violation> {
-        let host = &mut self.nodes[node];
-        if host.is_wiped {
-            return Ok(Some(Vec::new()));
-        }
-        let may_look_torn = host.spared.is_some() && host.may_look_torn;
-        let stable = &mut host.stable;
+        let may_look_torn = match self.atlas.of(node) {
+            Some(Harm::Wiped { .. }) => return Ok(Some(Vec::new())),
+            Some(Harm::Damaged { may_look_torn, .. }) => *may_look_torn,
+            Some(Harm::Unreadable | Harm::Misread) | None => false,
+        };
+        let stable = &mut self.nodes[node].stable;
         let log = read_all(opened).map_err(|what| Violation {
             property: Property::NoSilentLoss,
             facts: format!("{node} opened a log that cannot be read: {what}"),
@@ -46,7 +47,7 @@ impl System {
             stable.under_way = under_way;
             return Ok(None);
         }
-        host.spared = None;
+        self.atlas.is_whole(node);
         if let Some(job) = &under_way {
             let stage = &opened.identity.stage;
             super::goals::recovered(&mut self.goals, job, stage, &hard, &found);
