@@ -150,6 +150,8 @@ counts! {
     bad_sectors: "bad sectors",
     /// Calls to directories that were made to fail.
     directory_failures: "directory failures",
+    /// Writes that went astray.
+    misdirected: "writes gone astray",
     /// Unsynced pieces of pages that losses of power took.
     lost_pages: "unsynced pages lost",
     /// Messages sent.

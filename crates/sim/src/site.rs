@@ -166,6 +166,10 @@ sites! {
     DirectoryFailure,
     /// Which one.
     DirectoryCall,
+    /// How often writes go astray, and whether one does.
+    Astray,
+    /// Which one, where to, and for how long the node goes on.
+    AstrayAt,
 }
 
 #[cfg(test)]

@@ -191,6 +191,8 @@ goals! {
     DamageRefused in Systems: "damage refused at open",
     /// Damage made the newest batch look torn, which no log can tell.
     DamageLooksTorn in Systems: "damage that looks torn",
+    /// A log refused to open because a write had gone astray while it was open.
+    AstrayRefused in Systems: "write gone astray refused at open",
     /// A crash struck while the next segment was created.
     CrashAtSegmentCreate in Systems: "crash at creating the next segment",
     /// While its zeros or its header were written.

@@ -13,6 +13,7 @@
 use quorate_core::{LogIndex, NodeId};
 use quorate_log::MemDisk;
 
+use super::astray::Astray;
 use crate::roster::Roster;
 
 /// What is wrong with the disk of a node. One thing at a time.
@@ -25,6 +26,8 @@ pub(super) enum Harm {
         spared: MemDisk,
         /// The change may look like a write that a crash cut short.
         may_look_torn: bool,
+        /// It was a write that went astray while the node ran.
+        is_astray: bool,
     },
     /// Somebody has put an empty disk in its place, as if nobody had been there ever.
     Wiped {
@@ -33,6 +36,9 @@ pub(super) enum Harm {
         /// The committed log ended here then.
         at: LogIndex,
     },
+    /// A write went elsewhere, while the node runs. Its log has to notice, or not to need it, at
+    /// the latest when it is opened.
+    Astray(Astray),
     /// A sector of it cannot be read. Its log says so, now or when it is opened.
     Unreadable,
     /// A sector of it reads as something else, to the present life of the node alone.
@@ -81,6 +87,17 @@ impl Atlas {
         matches!(self.of(node), Some(Harm::Damaged { .. }))
     }
 
+    /// The same, and it was changed by a write that went astray.
+    pub(super) fn is_from_astray(&self, node: NodeId) -> bool {
+        matches!(
+            self.of(node),
+            Some(Harm::Damaged {
+                is_astray: true,
+                ..
+            })
+        )
+    }
+
     /// The log of `node` was opened and held all that it had to: it did not need what was changed.
     pub(super) fn is_whole(&mut self, node: NodeId) {
         if self.is_damaged(node) {
@@ -91,6 +108,14 @@ impl Atlas {
     /// Somebody looks after the disk of `node`. What was wrong with it?
     pub(super) fn take(&mut self, node: NodeId) -> Option<Harm> {
         self.harms[node].take()
+    }
+
+    /// What a write to the disk of `node` that went astray has changed is about to be put right.
+    pub(super) fn ends_astray(&mut self, node: NodeId) -> Option<Astray> {
+        match self.harms[node].take_if(|harm| matches!(harm, Harm::Astray(_))) {
+            Some(Harm::Astray(astray)) => Some(astray),
+            Some(_) | None => None,
+        }
     }
 
     /// The sectors of `node` are as they were. Whether one was not.
@@ -112,6 +137,7 @@ mod tests {
         Harm::Damaged {
             spared: MemDisk::new(),
             may_look_torn: false,
+            is_astray: false,
         }
     }
 

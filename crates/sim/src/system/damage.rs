@@ -1,6 +1,6 @@
 //! How disks are harmed. What stands on that of a node that is down: flipped bits, lost and cut
 //! files, and bytes of one place found at another. And under a node that runs: sectors that
-//! cannot be read for a while, or read as something else. Who may be harmed is in `atlas.rs`.
+//! cannot be read for a while, or read as something else. Writes that go astray are in `astray.rs`. Who may be harmed is in `atlas.rs`.
 
 use quorate_core::NodeId;
 use quorate_log::Lasting;
@@ -58,6 +58,7 @@ impl System {
         let harm = Harm::Damaged {
             spared,
             may_look_torn,
+            is_astray: false,
         };
         self.atlas.harm(node, harm);
         self.note(|| format!("damage of kind {kind} at {at} on the disk of {node}"));
@@ -115,6 +116,9 @@ impl System {
     /// Somebody looks after a disk: there is room on it, it fails no more, and all of it is read.
     pub(super) fn look_after(&mut self, node: NodeId) {
         self.mend_sectors(node);
+        if let Some(astray) = self.atlas.ends_astray(node) {
+            astray.put_right(&self.nodes[node].disk);
+        }
         let host = &mut self.nodes[node];
         host.is_full = false;
         host.disk.limit(u64::MAX);

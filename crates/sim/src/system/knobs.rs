@@ -37,6 +37,8 @@ pub(super) struct DiskBytesKnobs {
     pub(super) bad_sector_ppm: u64,
     /// Jobs before which the next call of some sort to the directory is made to fail.
     pub(super) directory_failure_ppm: u64,
+    /// Jobs of which a write goes astray.
+    pub(super) astray_ppm: u64,
 }
 
 /// What clients and operators do.
@@ -129,6 +131,7 @@ impl SystemKnobs {
         };
         calm.disk_bytes.bad_sector_ppm = 0;
         calm.disk_bytes.directory_failure_ppm = 0;
+        calm.disk_bytes.astray_ppm = 0;
         calm.client = ClientKnobs {
             shutdown_every: None,
             think: calm.client.think.min(50 * MILLI),
@@ -145,6 +148,7 @@ fn disk_bytes(choices: &mut Choices) -> DiskBytesKnobs {
         tears_pages: choices.chance(500_000, Site::TornPage),
         bad_sector_ppm: own_rate(choices, 1_000, 300_000, Site::BadSector),
         directory_failure_ppm: own_rate(choices, 300, 30_000, Site::DirectoryFailure),
+        astray_ppm: own_rate(choices, 300, 30_000, Site::Astray),
     }
 }
 

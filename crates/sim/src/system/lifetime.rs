@@ -72,6 +72,7 @@ impl System {
         };
         let mut options = LogOptions::default();
         options.segment_bytes = self.knobs.disk_bytes.segment;
+        self.spare_astray(node);
         let host = &mut self.nodes[node];
         let torn = host.segments_if_torn();
         let failures = host.disk.failures();
@@ -84,6 +85,8 @@ impl System {
             Err(OpenError::Damaged(damage)) if self.atlas.is_damaged(node) => {
                 self.counts.damages += 1;
                 self.goals.reach(Goal::DamageRefused);
+                let is_astray = self.atlas.is_from_astray(node);
+                self.goals.reach_if(is_astray, Goal::AstrayRefused);
                 self.note(|| format!("{node} refuses to start: {damage}"));
                 self.mend(node);
                 Ok(None)

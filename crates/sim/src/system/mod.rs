@@ -26,6 +26,7 @@ use knobs::SystemKnobs;
 use node::{Life, Node};
 use streams::{StreamId, Streams, Way};
 
+mod astray;
 mod atlas;
 mod census;
 mod clients;

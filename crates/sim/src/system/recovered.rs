@@ -25,7 +25,7 @@ impl System {
         let may_look_torn = match self.atlas.of(node) {
             Some(Harm::Wiped { .. }) => return Ok(Some(Vec::new())),
             Some(Harm::Damaged { may_look_torn, .. }) => *may_look_torn,
-            Some(Harm::Unreadable | Harm::Misread) | None => false,
+            Some(Harm::Astray(_) | Harm::Unreadable | Harm::Misread) | None => false,
         };
         let stable = &mut self.nodes[node].stable;
         let log = read_all(opened).map_err(|what| Violation {
@@ -43,7 +43,9 @@ impl System {
             &found,
         );
         let before = stable.newest_batch.prev();
-        if !is_possible && may_look_torn && found.mark(before) == stable.shape.mark(before) {
+        let is_end_lost = found.mark(before) == stable.shape.mark(before)
+            && is_hard_state_possible(&stable.hard, under_way.as_ref(), &hard);
+        if !is_possible && may_look_torn && is_end_lost {
             stable.under_way = under_way;
             return Ok(None);
         }
@@ -105,6 +107,16 @@ fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entries>, String> {
         }
     }
     Ok(log)
+}
+
+/// Whether this hard state can be found: the acknowledged one, or one that was under way.
+fn is_hard_state_possible(hard: &HardState, job: Option<&StorageJob>, found: &HardState) -> bool {
+    let is_it = |write: &Write| matches!(write, Write::HardState(state) if state == found);
+    let of_job = match job {
+        Some(StorageJob::Write(writes)) => writes.iter().any(is_it),
+        Some(StorageJob::Stage(_)) | None => false,
+    };
+    hard == found || of_job
 }
 
 /// Whether this can be found: the acknowledged state, and any prefix of the job on top of it.

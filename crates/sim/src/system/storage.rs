@@ -115,6 +115,7 @@ impl System {
     fn perform_job(&mut self, id: LifeId, job: StorageJob) -> Result<Outcome, Violation> {
         self.fail_disk(id.node);
         self.fail_directory(id.node);
+        let before = self.begin_astray(id.node);
         let failures = self.nodes[id.node].disk.failures();
         let Some(life) = self.life(id) else {
             return Ok(Ok(()));
@@ -125,6 +126,9 @@ impl System {
         };
         self.counts.syncs += 1;
         self.observe_outcome(id, failures, &outcome)?;
+        if let Some(before) = before {
+            self.end_astray(id, &before, outcome.is_ok());
+        }
         match outcome {
             Ok(()) => {
                 self.became_durable(id.node, &job)?;
@@ -296,8 +300,10 @@ impl System {
                 }
                 Ok(ReadOutcome::Gone) => LoadOutcome::Gone,
                 Err(error) => {
-                    let is_misread = matches!(self.atlas.of(id.node), Some(Harm::Misread));
-                    if host.disk.failures() == failures && !is_misread {
+                    let harm = self.atlas.of(id.node);
+                    let is_misread = matches!(harm, Some(Harm::Misread));
+                    let is_wrong = is_misread || matches!(harm, Some(Harm::Astray(_)));
+                    if host.disk.failures() == failures && !is_wrong {
                         return broken(
                             Property::NoSilentLoss,
                             format_args!("{id} cannot read its log up to {to}: {error}"),

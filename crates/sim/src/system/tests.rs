@@ -38,6 +38,7 @@ fn systems_keep_every_property_under_a_hundred_and_twenty_seeds() {
         (total.storage_failures, "disk failures"),
         (total.directory_failures, "failures of directories"),
         (total.bad_sectors, "bad sectors"),
+        (total.misdirected, "writes gone astray"),
         (total.lost_pages, "lost pages"),
         (total.stalls, "disk stalls"),
         (total.full_disks, "full disks"),
