@@ -30,6 +30,52 @@ struct Changed {
 }
 
 impl Astray {
+    /// Lets the first of these writes, which were made since `before` and in this order, go to a
+    /// place in another file or in its own. Nothing, if there is none whose bytes still stand.
+    fn strays(
+        disk: &MemDisk,
+        before: &MemDisk,
+        writes: &[DiskOperation],
+        (victim, to): (&str, usize),
+    ) -> Option<Self> {
+        let content = |disk: &MemDisk, name| disk.content(name).unwrap_or_default();
+        let mut writes = writes.iter().filter_map(|operation| match operation {
+            DiskOperation::Write {
+                name,
+                offset,
+                bytes,
+            } => Some((name.as_str(), *offset as usize, *bytes as usize)),
+            DiskOperation::Create { .. }
+            | DiskOperation::Rename { .. }
+            | DiskOperation::Remove { .. }
+            | DiskOperation::Sync { .. }
+            | DiskOperation::SyncDir => None,
+        });
+        let (name, from, length) = writes.next()?;
+        let (good, target) = (content(disk, name), content(disk, victim));
+        let data = good.get(from..from + length)?;
+        // A segment that was begun since was zeros before.
+        let zeros = vec![0; length];
+        let old = content(before, name);
+        let old = old.get(from..from + length).unwrap_or(&zeros);
+        disk.corrupt(name, |bytes| overlay(bytes, from, old));
+        disk.corrupt(victim, |bytes| overlay(bytes, to, data));
+        // What was written later stands where it should, also on top of this.
+        for (over, from, length) in writes {
+            let whole = if over == name { &good } else { &target };
+            if over == name || over == victim {
+                let part = whole.get(from..from + length).unwrap_or_default();
+                disk.corrupt(over, |bytes| overlay(bytes, from, part));
+            }
+        }
+        let mut astray = Self(Vec::new());
+        astray.compare(name, &good, &content(disk, name));
+        if victim != name {
+            astray.compare(victim, &target, &content(disk, victim));
+        }
+        Some(astray)
+    }
+
     /// Puts every sector right that holds what the write left there: any other was written since.
     pub(super) fn put_right(&self, disk: &MemDisk) {
         for sector in &self.0 {
@@ -85,66 +131,22 @@ impl System {
         let mut draw = |n: usize| self.choices.choose(n.max(1) as u64, Site::AstrayAt) as usize;
         let write = draw(writes.len());
         let victim = draw(names.len());
-        let Some(DiskOperation::Write {
-            name,
-            offset,
-            bytes,
-        }) = writes.get(write)
-        else {
-            return;
-        };
         let Some(victim) = names.get(victim) else {
             return;
         };
-        let (from, length) = (*offset as usize, *bytes as usize);
-        let written = disk.content(name).unwrap_or_default();
-        let Some(data) = written.get(from..from + length) else {
+        let content = disk.content(victim).unwrap_or_default();
+        let end = content.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+        let to = draw(end / SECTOR + 1) * SECTOR;
+        let rest = writes.get(write..).unwrap_or_default();
+        let Some(astray) = Astray::strays(disk, before, rest, (victim, to)) else {
             return;
         };
-        let target = disk.content(victim).unwrap_or_default();
-        let end = target.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-        let to = draw(end / SECTOR + 1) * SECTOR;
-
-        // A segment that this job has begun was zeros before.
-        let zeros = vec![0; length];
-        let old = before.content(name).unwrap_or_default();
-        let old = old.get(from..from + length).unwrap_or(&zeros);
-        disk.corrupt(name, |bytes| overlay(bytes, from, old));
-        disk.corrupt(victim, |bytes| overlay(bytes, to, data));
-        // What was written behind it stands where it should.
-        for later in writes.iter().skip(write + 1) {
-            if let DiskOperation::Write {
-                name: over,
-                offset,
-                bytes,
-            } = later
-            {
-                let (from, good) = (
-                    *offset as usize,
-                    if over == name { &written } else { &target },
-                );
-                let length = *bytes as usize;
-                if over == name || over == victim {
-                    let good = good.get(from..from + length).unwrap_or_default();
-                    disk.corrupt(over, |bytes| overlay(bytes, from, good));
-                }
-            }
-        }
-        let mut astray = Astray(Vec::new());
-        let now = |name| disk.content(name).unwrap_or_default();
-        astray.compare(name, &written, &now(name));
-        if victim != name {
-            astray.compare(victim, &target, &now(victim));
-        }
-        let text = format!(
-            "a write to {offset} of {name} goes to {to} of {victim} on {}",
-            id.node
-        );
+        let text = format!("{:?} goes to {to} of {victim}", writes.get(write));
+        self.note(|| format!("on {} {text}", id.node));
         self.atlas.harm(id.node, Harm::Astray(astray));
         self.counts.misdirected += 1;
         let lasts = self.choices.log_between(MILLI, 2 * SECOND, Site::AstrayAt);
         self.agenda.push(self.now + lasts, Happening::Fall(id));
-        self.note(|| text);
     }
 
     /// A node is about to open a log of which a write went astray: what it should hold is kept.
@@ -175,6 +177,37 @@ mod tests {
     use super::*;
     use quorate_log::{Disk, DiskFile};
     use std::io::IoSlice;
+
+    /// Two copies of a record, each of a sector: the one write that goes astray may take the
+    /// other copy only if that one was written before.
+    #[test]
+    fn what_is_written_after_a_write_that_strays_stands_on_top_of_it() {
+        let write = |offset| DiskOperation::Write {
+            name: "a".to_owned(),
+            offset,
+            bytes: SECTOR as u64,
+        };
+        let (first, second) = (write(0), write(SECTOR as u64));
+        let stands = |writes: &[DiskOperation], to| {
+            let disk = MemDisk::new();
+            let mut file = disk.create("a").unwrap();
+            let mut save = |one: u8, other: u8| {
+                let copies = [[one; SECTOR], [other; SECTOR]].concat();
+                file.write_at(&[IoSlice::new(&copies)], 0).unwrap();
+            };
+            save(1, 1);
+            let before = disk.fork();
+            save(2, 3);
+            let good = disk.content("a");
+            let astray = Astray::strays(&disk, &before, writes, ("a", to)).unwrap();
+            let found = disk.content("a").unwrap();
+            astray.put_right(&disk);
+            assert_eq!(disk.content("a"), good);
+            (found[0], found[SECTOR])
+        };
+        assert_eq!(stands(&[first, second.clone()], SECTOR), (1, 3));
+        assert_eq!(stands(&[second], 0), (3, 1));
+    }
 
     #[test]
     fn put_right_spares_what_was_written_since() {

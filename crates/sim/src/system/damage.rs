@@ -1,6 +1,7 @@
 //! How disks are harmed. What stands on that of a node that is down: flipped bits, lost and cut
 //! files, and bytes of one place found at another. And under a node that runs: sectors that
-//! cannot be read for a while, or read as something else. Writes that go astray are in `astray.rs`. Who may be harmed is in `atlas.rs`.
+//! cannot be read for a while, or read as something else. Writes that go astray are in
+//! `astray.rs`; who may be harmed is in `atlas.rs`.
 
 use quorate_core::NodeId;
 use quorate_log::Lasting;

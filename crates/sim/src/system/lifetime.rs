@@ -317,7 +317,7 @@ impl System {
                 if is_by_page {
                     disk.tear_by(TearUnit::Page);
                 }
-                let (mut kept, mut lost) = (0, 0);
+                let (mut lost, mut kept_pieces, mut lost_pieces) = (0, 0, 0);
                 let choices = &mut self.choices;
                 disk.crash(Crash::Power(&mut |unsynced: Unsynced<'_>| {
                     let keeps = match mode {
@@ -326,14 +326,17 @@ impl System {
                         _ => choices.chance(500_000, Site::Survivors),
                     };
                     let is_piece = matches!(unsynced, Unsynced::Sector { .. });
-                    kept += u64::from(keeps && is_piece);
                     lost += u64::from(!keeps);
+                    kept_pieces += u64::from(keeps && is_piece);
+                    lost_pieces += u64::from(!keeps && is_piece);
                     keeps
                 }));
                 self.counts.lost_writes += lost;
-                self.counts.lost_pages += if is_by_page { lost } else { 0 };
-                self.goals
-                    .reach_if(is_by_page && kept > 0 && lost > 0, Goal::PagesTorn);
+                if is_by_page {
+                    self.counts.lost_pages += lost_pieces;
+                    let is_torn = kept_pieces > 0 && lost_pieces > 0;
+                    self.goals.reach_if(is_torn, Goal::PagesTorn);
+                }
             }
         }
     }
