@@ -181,6 +181,10 @@ pub enum DamageKind {
     /// No copy of the record is left.
     #[error("no copy of the record verifies")]
     NoCopy,
+    /// A record newer than the copy that is left stands in the place of the other copy: it was
+    /// written there by mistake of the disk, and destroyed what stood there.
+    #[error("the newest record stands in the place of another copy")]
+    Displaced,
     /// The log holds a term that the hard state never saw.
     #[error("the log ends in {last}, beyond the saved term {saved}")]
     TermBehindLog {

@@ -102,13 +102,19 @@ impl<F: DiskFile> SlotFile<F> {
         };
         let file = NamedFile::open(disk, name)?.ok_or_else(|| damaged(DamageKind::Missing))?;
         let file = Self { file, magic, seed };
-        let newest = match (file.read(Slot::A)?, file.read(Slot::B)?) {
+        let (a, b) = (file.read(Slot::A)?, file.read(Slot::B)?);
+        let displaced = a.displaced().max(b.displaced());
+        let newest = match (a.own(), b.own()) {
             (None, None) => return Err(damaged(DamageKind::NoCopy).into()),
             (Some(a), None) => a.newest(Slot::A, false),
             (None, Some(b)) => b.newest(Slot::B, false),
             (Some(a), Some(b)) if a.generation >= b.generation => a.newest(Slot::A, true),
             (Some(_), Some(b)) => b.newest(Slot::B, true),
         };
+        // It was meant for the other slot, where something older stands, and went astray.
+        if displaced > Some(newest.generation) {
+            return Err(damaged(DamageKind::Displaced).into());
+        }
         if !newest.other_verifies {
             tracing::warn!(
                 target: "quorate::log",
@@ -149,16 +155,16 @@ impl<F: DiskFile> SlotFile<F> {
         bytes
     }
 
-    fn read(&self, slot: Slot) -> Result<Option<Stored>, OpenError> {
+    fn read(&self, slot: Slot) -> Result<Sector, OpenError> {
         let mut sector = [0u8; SECTOR as usize];
         let filled = self.file.read(&mut sector, slot.offset())?;
         let mut bytes = sector.as_slice();
         if filled < sector.len() || !bytes.starts_with(&self.magic) {
-            return Ok(None);
+            return Ok(Sector::Broken);
         }
         bytes.advance(self.magic.len());
         if bytes.get_u32_le() != self.seed.checksum(bytes) {
-            return Ok(None);
+            return Ok(Sector::Broken);
         }
         let version = bytes.get_u32_le();
         if version != FORMAT_VERSION {
@@ -167,16 +173,43 @@ impl<F: DiskFile> SlotFile<F> {
                 version,
             });
         }
-        if bytes.get_u32_le() != if slot == Slot::A { 0 } else { 1 } {
-            return Ok(None);
-        }
+        let is_own = bytes.get_u32_le() == if slot == Slot::A { 0 } else { 1 };
         let generation = bytes.get_u64_le();
+        if !is_own {
+            return Ok(Sector::Displaced { generation });
+        }
         let mut content = [0u8; CONTENT];
         bytes.copy_to_slice(&mut content);
-        Ok(Some(Stored {
+        Ok(Sector::Own(Stored {
             generation,
             content,
         }))
+    }
+}
+
+/// What stands in the place of a slot.
+enum Sector {
+    /// What was written to it.
+    Own(Stored),
+    /// What was meant for the other slot, in this generation.
+    Displaced { generation: u64 },
+    /// Nothing that verifies.
+    Broken,
+}
+
+impl Sector {
+    fn own(self) -> Option<Stored> {
+        match self {
+            Self::Own(stored) => Some(stored),
+            Self::Displaced { .. } | Self::Broken => None,
+        }
+    }
+
+    const fn displaced(&self) -> Option<u64> {
+        match self {
+            Self::Displaced { generation } => Some(*generation),
+            Self::Own(_) | Self::Broken => None,
+        }
     }
 }
 

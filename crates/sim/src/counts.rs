@@ -146,6 +146,14 @@ counts! {
     black_box: "histories checked as black boxes",
     /// Of these, those that took too many steps.
     black_box_given_up: "of these, not decided",
+    /// Sectors of logs that went bad while their node ran.
+    bad_sectors: "bad sectors",
+    /// Calls to directories that were made to fail.
+    directory_failures: "directory failures",
+    /// Writes that went astray.
+    misdirected: "writes gone astray",
+    /// Unsynced pieces of pages that losses of power took.
+    lost_pages: "unsynced pages lost",
     /// Messages sent.
     sent: "messages sent",
     /// Messages that never arrived.

@@ -59,7 +59,8 @@
 //!    end of `run.rs` and `system/tests.rs` demand that it does.
 //!    What it is to bring about is a goal in `goals/mod.rs`: long campaigns fail if one is missed.
 //! 5. **The end of it.** If it can make recovery impossible, it may strike only where a quorum
-//!    stays intact, and what was taken is given back before the cluster has to recover.
+//!    stays intact, and what was taken is given back before the cluster has to recover. In the
+//!    systems `system/atlas.rs` keeps the account of harmed disks.
 //! 6. Run a few thousand seeds. A failing one is a bug in the product or in the world; find out
 //!    which before anything is changed.
 //!

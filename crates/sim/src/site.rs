@@ -156,6 +156,20 @@ sites! {
     StorageCall,
     /// Whether a leader dies soon after its election, and when.
     FreshLeader,
+    /// Whether a loss of power tears pages.
+    TornPage,
+    /// How often sectors go bad, and whether one does.
+    BadSector,
+    /// Which one, how, and for how long.
+    BadSectorAt,
+    /// How often calls to directories fail, and whether one does.
+    DirectoryFailure,
+    /// Which one.
+    DirectoryCall,
+    /// How often writes go astray, and whether one does.
+    Astray,
+    /// Which one, where to, and for how long the node goes on.
+    AstrayAt,
 }
 
 #[cfg(test)]

@@ -92,6 +92,8 @@ pub(super) struct Astray {
 pub(super) struct Faults {
     /// Calls so far.
     met: u64,
+    /// Calls so far that failed because they were made to.
+    failed: u64,
     calls: Vec<FailingCall>,
     sync: Option<(u64, BadSync)>,
     /// The next write to the first goes to the second.
@@ -148,6 +150,22 @@ impl Faults {
     pub(super) fn mend_sectors(&mut self) {
         self.sectors.clear();
     }
+
+    /// No call fails any more that was made to, and no sync.
+    pub(super) fn forgive(&mut self) {
+        self.calls.clear();
+        self.sync = None;
+    }
+
+    /// How many calls and syncs are to fail, or to lie, still.
+    pub(super) fn to_come(&self) -> usize {
+        self.calls.len() + usize::from(self.sync.is_some())
+    }
+
+    /// Calls so far that failed because they were made to.
+    pub(super) const fn failed(&self) -> u64 {
+        self.failed
+    }
 }
 
 /// What a call of the process meets.
@@ -169,6 +187,7 @@ impl Faults {
             failing.skip = failing.skip.saturating_sub(u64::from(is_meant));
             true
         });
+        self.failed += u64::from(failure.is_some());
         failure.map_or(Ok(()), |kind| Err(kind.into()))
     }
 
@@ -181,6 +200,7 @@ impl Faults {
         }
         let how = *how;
         self.sync = None;
+        self.failed += u64::from(matches!(how, BadSync::Fails(_)));
         Some(how)
     }
 
@@ -244,6 +264,7 @@ impl Faults {
         self.sectors
             .retain(|sector| sector.lasting != Lasting::Reads(0));
         if count == 0 && asked > 0 {
+            self.failed += 1;
             return Err(io::Error::other("the sector was made unreadable"));
         }
         Ok(count)

@@ -116,6 +116,26 @@ impl MemDisk {
         self.state().faults.spoil_sync(skip, BadSync::Lies);
     }
 
+    /// How many calls failed so far because they were made to fail: those that [`Self::fail_call`],
+    /// [`Self::fail_any_call`] and [`Self::fail_sync`] asked for, and reads that met a sector of
+    /// [`Self::break_sector`]. Who compares it before and after a request knows whether the disk
+    /// was to blame.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.state().faults.failed()
+    }
+
+    /// How many calls are to fail still, or syncs to fail or to lie.
+    #[must_use]
+    pub fn failures_to_come(&self) -> usize {
+        self.state().faults.to_come()
+    }
+
+    /// Lets every call succeed from now on that was to fail, and every sync. Bad sectors stay.
+    pub fn forgive(&self) {
+        self.state().faults.forgive();
+    }
+
     /// Writes at most this many bytes per call from now on, so that writes are short. A crash
     /// between two of them may leave a sector that was changed in part, which no log is made for.
     pub fn shorten_writes(&self, bytes: usize) {

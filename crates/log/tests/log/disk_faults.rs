@@ -169,6 +169,31 @@ fn a_hard_state_of_which_one_copy_was_written_elsewhere_is_not_forgotten() {
     assert_eq!((damage.file, damage.index), (segment(1), Some(index(1))));
 }
 
+/// Fault table rows 9 and 11: the write that was to reach one copy destroyed the other one. What
+/// is left says itself that there was something newer.
+#[test]
+fn a_hard_state_of_which_one_copy_was_written_over_the_other_is_refused() {
+    let (disk, mut log, _) = holding(&two_batches());
+    let before = disk.content("hard-state").unwrap();
+    log.perform(&[term(2)]).unwrap();
+    drop(log);
+    let (a, b) = (0..SECTOR, 4096..4096 + SECTOR);
+    disk.corrupt("hard-state", |bytes| {
+        bytes.copy_within(b.clone(), a.start);
+        bytes[b.clone()].copy_from_slice(&before[b.clone()]);
+    });
+    let damage = refusal(&disk, "over the other copy");
+    assert_eq!(damage.file, "hard-state");
+    assert_eq!(damage.kind, DamageKind::Displaced);
+
+    let (disk, mut log, mut model) = holding(&two_batches());
+    log.perform(&[term(2)]).unwrap();
+    model.perform(&term(2));
+    drop(log);
+    disk.corrupt("hard-state", |bytes| bytes.copy_within(a, b.start));
+    reopen_as(&disk, &model);
+}
+
 /// Fault table row 12: while a log is opened every sector that was acknowledged and reads as
 /// something else is missed, and the refusal spoils nothing for when it passes.
 #[test]

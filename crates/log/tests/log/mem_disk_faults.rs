@@ -99,6 +99,29 @@ fn a_failing_call_is_counted_among_its_sort_or_among_all() {
 
 /// Fault table row 5
 #[test]
+fn failures_are_told_once_they_were_met_and_can_be_taken_back_before() {
+    let (disk, mut a, _) = with_two_files();
+    let tells = |met, to_come| (disk.failures(), disk.failures_to_come()) == (met, to_come);
+    disk.fail_call(DiskCall::Write, 0, ErrorKind::Other);
+    disk.fail_sync(0, AfterFailedSync::NewContent);
+    assert!(tells(0, 2), "nothing was called");
+    assert!(a.write_at(&[IoSlice::new(&[1])], 0).is_err() && tells(1, 1));
+    assert!(a.sync_data().is_err() && tells(2, 0));
+    disk.break_sector("a", 0, Lasting::UntilWritten);
+    assert!(a.read_at(&mut [0; 8], 0).is_err() && tells(3, 0));
+    disk.fail_any_call(0, ErrorKind::Other);
+    disk.fail_sync(0, AfterFailedSync::NewContent);
+    disk.forgive();
+    assert!(tells(3, 0), "what was to come is no failure");
+    write(&mut a, 1024, &[1; 8]);
+    a.sync_data().unwrap();
+    assert!(
+        a.read_at(&mut [0; 8], 0).is_err(),
+        "the sector is bad still"
+    );
+}
+
+#[test]
 fn a_sync_that_was_made_to_fail_like_any_call_makes_nothing_durable() {
     let (disk, mut a, _) = with_two_files();
     write(&mut a, 0, &[9; 512]);

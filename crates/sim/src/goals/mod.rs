@@ -191,6 +191,8 @@ goals! {
     DamageRefused in Systems: "damage refused at open",
     /// Damage made the newest batch look torn, which no log can tell.
     DamageLooksTorn in Systems: "damage that looks torn",
+    /// A log refused to open because a write had gone astray while it was open.
+    AstrayRefused in Systems: "write gone astray refused at open",
     /// A crash struck while the next segment was created.
     CrashAtSegmentCreate in Systems: "crash at creating the next segment",
     /// While its zeros or its header were written.
@@ -207,6 +209,22 @@ goals! {
     LogSyncFailed in Systems: "sync of entries failed",
     /// A write failed.
     WriteFailed in Systems: "write failed",
+    /// A file could not be created.
+    CreateFailed in Systems: "creation of a file failed",
+    /// A file could not be given its name.
+    RenameFailed in Systems: "renaming of a file failed",
+    /// A file could not be removed.
+    RemoveFailed in Systems: "removal of a file failed",
+    /// The sync of a directory failed.
+    DirectorySyncFailed in Systems: "sync of a directory failed",
+    /// Of what a loss of power could tear, some pages of 4096 bytes were kept and some lost.
+    PagesTorn in Systems: "pages torn by a loss of power",
+    /// Old entries could not be read because of a bad sector, and were once it was mended.
+    SectorReadAgain in Systems: "entries in a bad sector read once it was mended",
+    /// A sector read as something else, and the log noticed.
+    MisreadNoticed in Systems: "sector noticed that read as something else",
+    /// A log refused to open because a sector of it could not be read.
+    SectorUnreadableAtOpen in Systems: "unreadable sector refused at open",
     /// A write found the disk full, and the node wrote again when it was freed (scenario G08).
     FullDiskRecovered in Systems: "full disk met and recovered from",
     /// A follower's job took longer than an election, and the leader led on.

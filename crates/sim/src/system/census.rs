@@ -218,7 +218,11 @@ impl System {
     /// All of the engine's log was given to the storage thread: it is what the engine shows.
     pub(super) fn observe_whole_log(&self, id: LifeId) -> Check {
         let node = &self.nodes[id.node];
-        let Some(life) = node.life.as_deref().filter(|_| !node.is_wiped) else {
+        let Some(life) = node
+            .life
+            .as_deref()
+            .filter(|_| !self.atlas.is_wiped(id.node))
+        else {
             return Ok(());
         };
         let (shown, log) = (life.glimpse, &life.written);

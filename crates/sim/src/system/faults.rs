@@ -1,9 +1,14 @@
 //! When and where faults strike a full system: crashes of processes and machines, pauses, cuts of
-//! links, broken connections, full and damaged disks. What a crash leaves is in `lifetime.rs`.
+//! links, broken connections, full, failing and damaged disks. What a crash leaves is in
+//! `lifetime.rs`, what harm is done to a disk in `damage.rs`.
+
+use std::io::ErrorKind;
 
 use quorate::Input;
 use quorate_core::{NodeId, RoleName};
+use quorate_log::{AfterFailedSync, DiskCall};
 
+use super::atlas::Harm;
 use super::lifetime::End;
 use super::streams::Way;
 use super::{Happening, System};
@@ -236,10 +241,10 @@ impl System {
     }
 
     fn set_full(&mut self, node: NodeId, left: u64) {
-        let host = &mut self.nodes[node];
-        if host.is_wiped {
+        if self.atlas.is_wiped(node) {
             return;
         }
+        let host = &mut self.nodes[node];
         host.is_full = !host.is_full;
         if host.is_full {
             let used = host.disk.used_bytes();
@@ -247,6 +252,46 @@ impl System {
             self.counts.full_disks += 1;
         } else {
             host.disk.limit(u64::MAX);
+        }
+    }
+
+    /// A disk that fails does so at the next job.
+    pub(super) fn fail_disk(&mut self, node: NodeId) {
+        let knobs = &self.knobs.disk;
+        if self.choices.chance(knobs.failure_ppm, Site::SyncFailure) {
+            let after = self.choices.pick(
+                &[AfterFailedSync::NewContent, AfterFailedSync::OldContent],
+                Site::SyncFailure,
+            );
+            let kind = self.choices.choose(3, Site::SyncFailure);
+            let disk = &self.nodes[node].disk;
+            match kind {
+                0 => disk.fail_sync(0, after),
+                1 => disk.fail_sync(1, after),
+                _ => disk.fail_call(DiskCall::Write, 0, ErrorKind::Other),
+            }
+            self.counts.storage_failures += 1;
+        }
+    }
+
+    /// A call to the directory fails when it comes, perhaps in a later life: names seldom change.
+    pub(super) fn fail_directory(&mut self, node: NodeId) {
+        let ppm = self.knobs.disk_bytes.directory_failure_ppm;
+        if !self.choices.chance(ppm, Site::DirectoryFailure) {
+            return;
+        }
+        let calls = [
+            DiskCall::SyncDir,
+            DiskCall::Rename,
+            DiskCall::Create,
+            DiskCall::Remove,
+        ];
+        let call = self.choices.pick(&calls, Site::DirectoryCall);
+        let disk = &self.nodes[node].disk;
+        // One at a time: a node is to start again soon.
+        if disk.failures_to_come() == 0 {
+            disk.fail_call(call, 0, ErrorKind::Other);
+            self.counts.directory_failures += 1;
         }
     }
 
@@ -259,10 +304,7 @@ impl System {
         self.next_fault(every, Happening::Damage, Site::Damage);
         let node = self.any_node(Site::Damage);
         let is_wipe = self.choices.chance(250_000, Site::Wipe);
-        let spared = self.nodes.iter().filter(|node| node.spared.is_some());
-        let founders = self.founders.len();
-        let host = &self.nodes[node];
-        if spared.count() * 2 + 2 > founders || host.spared.is_some() || !host.stable.is_born {
+        if !self.atlas.may_harm(node) || !self.nodes[node].stable.is_born {
             return Ok(());
         }
         if is_wipe && !self.founders.contains_key(&node) {
@@ -278,11 +320,9 @@ impl System {
     /// Somebody puts an empty disk in; it is noticed, and put right, after a while.
     fn wipe(&mut self, node: NodeId) -> Check {
         self.counts.wipes += 1;
-        let host = &mut self.nodes[node];
-        let disk = std::mem::take(&mut host.disk);
-        host.spared = Some(disk);
-        host.is_wiped = true;
-        host.wiped_at = self.checks.ledger.last();
+        let spared = std::mem::take(&mut self.nodes[node].disk);
+        let at = self.checks.ledger.last();
+        self.atlas.harm(node, Harm::Wiped { spared, at });
         let lasts = self.choices.between(SECOND / 2, 5 * SECOND, Site::Wipe);
         self.agenda.push(self.now + lasts, Happening::PutBack(node));
         Ok(())

@@ -19,6 +19,7 @@ use crate::world::node::Glimpse;
 const SEGMENT: &str = "segment-";
 const SPARE: &str = "spare";
 const HARD_STATE: &str = "hard-state";
+const DIRECTORY: &str = ".";
 
 impl System {
     /// A turn is over.
@@ -153,25 +154,32 @@ impl System {
             .reach_if(is_long && leader.is_some_and(leads), Goal::FollowerDiskHung);
     }
 
-    /// A disk failed on demand.
-    pub(super) fn note_failed_job(&mut self, error: &StorageError) {
-        let StorageError::Io(failure) = error else {
-            return;
-        };
-        let is_sync = failure.operation == Operation::Sync;
+    /// A call to a disk failed on demand, and its log has told so.
+    pub(super) fn note_failure(&mut self, failure: &IoFailure) {
         let is_log = failure.file.starts_with(SEGMENT);
         let is_hard = failure.file == HARD_STATE;
-        let is_write = failure.operation == Operation::Write && !is_full(error);
         let goals = &mut self.goals;
-        goals.reach_if(is_sync && is_hard, Goal::HardStateSyncFailed);
-        goals.reach_if(is_sync && is_log, Goal::LogSyncFailed);
-        goals.reach_if(is_write, Goal::WriteFailed);
+        match failure.operation {
+            Operation::Sync => {
+                goals.reach_if(is_hard, Goal::HardStateSyncFailed);
+                goals.reach_if(is_log, Goal::LogSyncFailed);
+                goals.reach_if(failure.file == DIRECTORY, Goal::DirectorySyncFailed);
+            }
+            Operation::Write => {
+                let is_room = failure.source.kind() == ErrorKind::StorageFull;
+                goals.reach_if(!is_room, Goal::WriteFailed);
+            }
+            Operation::Create => goals.reach(Goal::CreateFailed),
+            Operation::Rename => goals.reach(Goal::RenameFailed),
+            Operation::Remove => goals.reach(Goal::RemoveFailed),
+            Operation::Lock | Operation::List | Operation::Open | Operation::Read => {}
+        }
     }
 
     /// A crash is about to strike.
     pub(super) fn note_crash(&mut self, node: NodeId) {
         let host = &self.nodes[node];
-        let Some(life) = host.life.as_deref().filter(|_| !host.is_wiped) else {
+        let Some(life) = host.life.as_deref().filter(|_| !self.atlas.is_wiped(node)) else {
             return;
         };
         let is_behind = life.machine.applied < life.glimpse.commit;
@@ -194,7 +202,7 @@ impl System {
             Operation::Write if is_spare => Goal::CrashAtSegmentWrite,
             Operation::Sync if is_spare => Goal::CrashAtSegmentSync,
             Operation::Rename if is_spare => Goal::CrashAtSegmentRename,
-            Operation::Sync if file == "." => Goal::CrashAtDirectorySync,
+            Operation::Sync if file == DIRECTORY => Goal::CrashAtDirectorySync,
             Operation::Create
             | Operation::Write
             | Operation::Sync

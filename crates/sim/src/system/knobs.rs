@@ -25,11 +25,20 @@ pub(super) struct StreamKnobs {
     pub(super) turn_max: u64,
 }
 
-/// The layout of a disk.
+/// The layout of a disk, and the faults of it that take bytes and files. Rates in parts per
+/// million.
 #[derive(Clone, Debug)]
 pub(super) struct DiskBytesKnobs {
     /// Bytes of a segment.
     pub(super) segment: u64,
+    /// A loss of power tears writes by pages of 4096 bytes, and not by sectors.
+    pub(super) tears_pages: bool,
+    /// Reads of old entries before which a sector of the log goes bad for a while.
+    pub(super) bad_sector_ppm: u64,
+    /// Jobs before which the next call of some sort to the directory is made to fail.
+    pub(super) directory_failure_ppm: u64,
+    /// Jobs of which a write goes astray.
+    pub(super) astray_ppm: u64,
 }
 
 /// What clients and operators do.
@@ -94,9 +103,7 @@ impl SystemKnobs {
             network: crate::knobs::network(choices),
             stream: stream(choices),
             disk: crate::knobs::disk(choices),
-            disk_bytes: DiskBytesKnobs {
-                segment: 512 * choices.log_between(8, 128, Site::Knob),
-            },
+            disk_bytes: disk_bytes(choices),
             engine,
             process,
             client,
@@ -122,6 +129,9 @@ impl SystemKnobs {
             turn_max: 0,
             ..calm.stream
         };
+        calm.disk_bytes.bad_sector_ppm = 0;
+        calm.disk_bytes.directory_failure_ppm = 0;
+        calm.disk_bytes.astray_ppm = 0;
         calm.client = ClientKnobs {
             shutdown_every: None,
             think: calm.client.think.min(50 * MILLI),
@@ -130,6 +140,24 @@ impl SystemKnobs {
         };
         calm
     }
+}
+
+fn disk_bytes(choices: &mut Choices) -> DiskBytesKnobs {
+    DiskBytesKnobs {
+        segment: 512 * choices.log_between(8, 128, Site::Knob),
+        tears_pages: choices.chance(500_000, Site::TornPage),
+        bad_sector_ppm: own_rate(choices, 1_000, 300_000, Site::BadSector),
+        directory_failure_ppm: own_rate(choices, 300, 30_000, Site::DirectoryFailure),
+        astray_ppm: own_rate(choices, 300, 30_000, Site::Astray),
+    }
+}
+
+/// A rate that is zero in half of the seeds, drawn at a site of its own: no other setting is
+/// another one by it.
+fn own_rate(choices: &mut Choices, low: u64, high: u64, site: Site) -> u64 {
+    let is_on = choices.chance(500_000, site);
+    let rate = choices.log_between(low, high, site);
+    if is_on { rate } else { 0 }
 }
 
 fn stream(choices: &mut Choices) -> StreamKnobs {

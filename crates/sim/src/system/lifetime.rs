@@ -7,9 +7,11 @@ use quorate::link::Local;
 use quorate::{Driver, DriverConfig};
 use quorate_core::{Incarnation, NodeId, Time, ValidConfig};
 use quorate_log::{
-    Crash, DirectoryId, FreshIds, Log, LogOptions, MemDisk, OpenError, Opened, Owner, Unsynced,
+    Crash, DirectoryId, FreshIds, IoFailure, Log, LogOptions, MemDisk, OpenError, Opened,
+    Operation, Owner, TearUnit, Unsynced,
 };
 
+use super::atlas::Harm;
 use super::hearing::Hearing;
 use super::links::{Links, MAX_FRAME_BYTES};
 use super::machine::Machine;
@@ -70,24 +72,27 @@ impl System {
         };
         let mut options = LogOptions::default();
         options.segment_bytes = self.knobs.disk_bytes.segment;
+        self.spare_astray(node);
         let host = &mut self.nodes[node];
         let torn = host.segments_if_torn();
+        let failures = host.disk.failures();
         match Log::open(host.disk.clone(), owner, fresh, options) {
             Ok(opened) => {
                 let is_erased = torn != host.segments_if_torn();
                 self.goals.reach_if(is_erased, Goal::ResidueErased);
                 Ok(Some(opened))
             }
-            Err(OpenError::Damaged(damage)) if host.spared.is_some() && !host.is_wiped => {
+            Err(OpenError::Damaged(damage)) if self.atlas.is_damaged(node) => {
                 self.counts.damages += 1;
                 self.goals.reach(Goal::DamageRefused);
+                let is_astray = self.atlas.is_from_astray(node);
+                self.goals.reach_if(is_astray, Goal::AstrayRefused);
                 self.note(|| format!("{node} refuses to start: {damage}"));
                 self.mend(node);
                 Ok(None)
             }
-            Err(OpenError::Io(failure)) if host.is_full || host.is_failing => {
-                self.note(|| format!("{node} cannot start: {failure}"));
-                self.agenda.push(self.now + SECOND, Happening::Start(node));
+            Err(OpenError::Io(failure)) if host.has_cause(failures, &failure) => {
+                self.refuses_to_start(node, &failure);
                 Ok(None)
             }
             Err(error) => Err(Violation {
@@ -95,6 +100,17 @@ impl System {
                 facts: format!("{node} cannot start after a crash alone: {error}"),
             }),
         }
+    }
+
+    /// A call to its disk has failed while a node started: it tries again.
+    fn refuses_to_start(&mut self, node: NodeId, failure: &IoFailure) {
+        self.note(|| format!("{node} cannot start: {failure}"));
+        self.note_failure(failure);
+        let is_unreadable = matches!(self.atlas.of(node), Some(Harm::Unreadable));
+        let is_read = failure.operation == Operation::Read;
+        self.goals
+            .reach_if(is_unreadable && is_read, Goal::SectorUnreadableAtOpen);
+        self.agenda.push(self.now + SECOND, Happening::Start(node));
     }
 
     /// A number that nothing else in this world is named by.
@@ -107,23 +123,21 @@ impl System {
 
     /// The undamaged disk is put back, and the node starts soon.
     fn mend(&mut self, node: NodeId) {
-        let host = &mut self.nodes[node];
-        if let Some(spared) = host.spared.take() {
-            // Somebody looked after it: there is room.
-            spared.limit(u64::MAX);
-            host.disk = spared;
-            host.is_full = false;
+        if let Some(Harm::Damaged { spared, .. } | Harm::Wiped { spared, .. }) =
+            self.atlas.take(node)
+        {
+            self.nodes[node].disk = spared;
         }
-        host.is_wiped = false;
+        self.look_after(node);
         let wait = self.choices.between(0, 500 * MILLI, Site::Wipe);
         self.agenda.push(self.now + wait, Happening::Start(node));
     }
 
     /// The disk that was taken out is put back.
     pub(super) fn put_back(&mut self, node: NodeId) -> Check {
-        let host = &self.nodes[node];
-        if host.is_wiped {
-            let went_on = host.life.is_some() && self.checks.ledger.last() > host.wiped_at;
+        if let Some(Harm::Wiped { at, .. }) = self.atlas.of(node) {
+            let host = &self.nodes[node];
+            let went_on = host.life.is_some() && self.checks.ledger.last() > *at;
             self.goals.reach_if(went_on, Goal::WipedKeptOut);
             self.end_life(node, End::Process)?;
             self.mend(node);
@@ -145,7 +159,8 @@ impl System {
         let config = self.driver_config(node, incarnation);
         let hearing = Hearing::new(config.engine.pre_vote, started);
         let host = &mut self.nodes[node];
-        let kept = if host.is_wiped {
+        let is_wiped = self.atlas.is_wiped(node);
+        let kept = if is_wiped {
             Default::default()
         } else {
             host.kept.clone()
@@ -179,7 +194,7 @@ impl System {
             has_stopped: false,
             inputs: Vec::new(),
             asks: VecDeque::new(),
-            written: if host.is_wiped {
+            written: if is_wiped {
                 Default::default()
             } else {
                 host.stable.shape.clone()
@@ -283,28 +298,45 @@ impl System {
         {
             self.note_cut(error);
         }
-        let host = &mut self.nodes[node];
-        if !host.is_wiped {
-            host.stable.under_way = Some(job);
+        if !self.atlas.is_wiped(node) {
+            self.nodes[node].stable.under_way = Some(job);
         }
     }
 
     fn crash_disk(&mut self, node: NodeId, end: End) {
+        if matches!(self.atlas.of(node), Some(Harm::Misread)) {
+            // Not to be told from what stands there, by anybody who starts from it.
+            self.mend_sectors(node);
+        }
         let disk = &self.nodes[node].disk;
         match end {
             End::Process => disk.crash(Crash::Process),
             End::Power => {
                 let mode = self.choices.choose(4, Site::Survivors);
-                let (choices, counts) = (&mut self.choices, &mut self.counts);
-                disk.crash(Crash::Power(&mut |_: Unsynced<'_>| {
+                let is_by_page = self.knobs.disk_bytes.tears_pages;
+                if is_by_page {
+                    disk.tear_by(TearUnit::Page);
+                }
+                let (mut lost, mut kept_pieces, mut lost_pieces) = (0, 0, 0);
+                let choices = &mut self.choices;
+                disk.crash(Crash::Power(&mut |unsynced: Unsynced<'_>| {
                     let keeps = match mode {
                         0 => true,
                         1 => false,
                         _ => choices.chance(500_000, Site::Survivors),
                     };
-                    counts.lost_writes += u64::from(!keeps);
+                    let is_piece = matches!(unsynced, Unsynced::Sector { .. });
+                    lost += u64::from(!keeps);
+                    kept_pieces += u64::from(keeps && is_piece);
+                    lost_pieces += u64::from(!keeps && is_piece);
                     keeps
                 }));
+                self.counts.lost_writes += lost;
+                if is_by_page {
+                    self.counts.lost_pages += lost_pieces;
+                    let is_torn = kept_pieces > 0 && lost_pieces > 0;
+                    self.goals.reach_if(is_torn, Goal::PagesTorn);
+                }
             }
         }
     }

@@ -47,10 +47,8 @@ impl System {
         self.knobs = self.knobs.calm();
         self.heal_links()?;
         for node in self.nodes.ids() {
-            let host = &mut self.nodes[node];
-            host.is_full = false;
-            host.disk.limit(u64::MAX);
-            if host.is_wiped {
+            self.look_after(node);
+            if self.atlas.is_wiped(node) {
                 self.put_back(node)?;
             }
             let life = self.nodes[node].life.as_deref();

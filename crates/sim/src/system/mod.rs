@@ -20,11 +20,14 @@ use crate::trace::Trace;
 use crate::world::network::Network;
 use crate::world::queue::Agenda;
 
+use atlas::Atlas;
 use clients::Clients;
 use knobs::SystemKnobs;
 use node::{Life, Node};
 use streams::{StreamId, Streams, Way};
 
+mod astray;
+mod atlas;
 mod census;
 mod clients;
 mod damage;
@@ -99,6 +102,8 @@ enum Happening {
     Damage,
     /// The disk that was taken out of a node is put back.
     PutBack(NodeId),
+    /// The sectors of a disk read again as they were written.
+    Mend(NodeId),
     /// An operator changes the membership.
     Change,
     /// An operator hands leadership over.
@@ -119,6 +124,8 @@ pub(crate) struct System {
     now: u64,
     agenda: Agenda<Happening>,
     nodes: Roster<Node>,
+    /// Whose disk is harmed, and how.
+    atlas: Atlas,
     network: Network,
     streams: Streams,
     clients: Clients,
@@ -156,6 +163,7 @@ impl System {
             agenda: Agenda::new(),
             nodes: Roster::new(count, |_| Node::default()),
             network: Network::new(count),
+            atlas: Atlas::new(count, knobs.founders),
             streams: Streams::default(),
             clients: Clients::new(knobs.client.count),
             checks: Checks::new(count),
@@ -227,6 +235,10 @@ impl System {
             Happening::Fill => self.fill_somewhere(),
             Happening::Damage => self.damage_somewhere(),
             Happening::PutBack(node) => self.put_back(node),
+            Happening::Mend(node) => {
+                self.mend_sectors(node);
+                Ok(())
+            }
             Happening::Change => self.change_somewhere(),
             Happening::Transfer => self.transfer_somewhere(),
         }

@@ -35,18 +35,8 @@ pub(super) struct Node {
     pub(super) disk: MemDisk,
     /// What must be found on the disk.
     pub(super) stable: Stable,
-    /// The disk as it was before it was damaged, or taken out; it comes back.
-    pub(super) spared: Option<MemDisk>,
     /// What a state machine that keeps its own state on disk holds.
     pub(super) kept: (Model, LogIndex),
-    /// The disk was made to fail; it does so at some operation, perhaps of a later life.
-    pub(super) is_failing: bool,
-    /// The damage may look like a write that a crash cut short.
-    pub(super) may_look_torn: bool,
-    /// Somebody has put an empty disk into the machine.
-    pub(super) is_wiped: bool,
-    /// The committed log ended here when that was done.
-    pub(super) wiped_at: LogIndex,
     /// The disk is full.
     pub(super) is_full: bool,
     /// A write found it full, and none has succeeded since.
@@ -116,6 +106,8 @@ pub(super) struct Storage {
     pub(super) has_failed: bool,
     /// The job under way hangs.
     pub(super) hang: Option<Hang>,
+    /// An entry that a bad sector kept from being read, until it is read.
+    pub(super) unread: Option<LogIndex>,
 }
 
 /// A job that takes long.
@@ -137,6 +129,7 @@ impl Storage {
             number: 0,
             has_failed: false,
             hang: None,
+            unread: None,
         }
     }
 }

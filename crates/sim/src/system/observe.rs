@@ -218,16 +218,17 @@ impl System {
     /// A message leaves: what it reveals is on the disk.
     pub(super) fn observe_leaving(&mut self, id: LifeId, message: &PeerMessage) -> Check {
         let node = &self.nodes[id.node];
+        let is_wiped = self.atlas.is_wiped(id.node);
         let message = match message {
             PeerMessage::Raft(message) => message,
             PeerMessage::Birth { stage, .. } => {
                 // What a wiped node may say of its new directory is checked where it is written.
-                let is_kept = node.is_wiped || node.stable.has_reached(stage);
+                let is_kept = is_wiped || node.stable.has_reached(stage);
                 return persist_before_send::tells_birth(id.node, is_kept, stage);
             }
             PeerMessage::Forward { .. } | PeerMessage::ForwardReply { .. } => return Ok(()),
         };
-        if node.is_wiped {
+        if is_wiped {
             return broken(
                 Property::WipedSilent,
                 format_args!("{id} lost its directory and says {message:?}"),

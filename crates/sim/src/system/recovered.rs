@@ -6,6 +6,7 @@ use quorate_core::{Entries, HardState, LogIndex, NodeId};
 use quorate_log::{MemDisk, Opened, ReadOutcome, Write};
 
 use super::System;
+use super::atlas::Harm;
 use crate::check::{Property, Violation};
 use crate::shape::Shape;
 
@@ -21,12 +22,12 @@ impl System {
         node: NodeId,
         opened: &mut Opened<MemDisk>,
     ) -> Result<Option<Vec<Entries>>, Violation> {
-        let host = &mut self.nodes[node];
-        if host.is_wiped {
-            return Ok(Some(Vec::new()));
-        }
-        let may_look_torn = host.spared.is_some() && host.may_look_torn;
-        let stable = &mut host.stable;
+        let may_look_torn = match self.atlas.of(node) {
+            Some(Harm::Wiped { .. }) => return Ok(Some(Vec::new())),
+            Some(Harm::Damaged { may_look_torn, .. }) => *may_look_torn,
+            Some(Harm::Astray(_) | Harm::Unreadable | Harm::Misread) | None => false,
+        };
+        let stable = &mut self.nodes[node].stable;
         let log = read_all(opened).map_err(|what| Violation {
             property: Property::NoSilentLoss,
             facts: format!("{node} opened a log that cannot be read: {what}"),
@@ -42,11 +43,13 @@ impl System {
             &found,
         );
         let before = stable.newest_batch.prev();
-        if !is_possible && may_look_torn && found.mark(before) == stable.shape.mark(before) {
+        let is_end_lost = found.mark(before) == stable.shape.mark(before)
+            && is_hard_state_possible(&stable.hard, under_way.as_ref(), &hard);
+        if !is_possible && may_look_torn && is_end_lost {
             stable.under_way = under_way;
             return Ok(None);
         }
-        host.spared = None;
+        self.atlas.is_whole(node);
         if let Some(job) = &under_way {
             let stage = &opened.identity.stage;
             super::goals::recovered(&mut self.goals, job, stage, &hard, &found);
@@ -104,6 +107,16 @@ fn read_all(opened: &mut Opened<MemDisk>) -> Result<Vec<Entries>, String> {
         }
     }
     Ok(log)
+}
+
+/// Whether this hard state can be found: the acknowledged one, or one that was under way.
+fn is_hard_state_possible(hard: &HardState, job: Option<&StorageJob>, found: &HardState) -> bool {
+    let is_it = |write: &Write| matches!(write, Write::HardState(state) if state == found);
+    let of_job = match job {
+        Some(StorageJob::Write(writes)) => writes.iter().any(is_it),
+        Some(StorageJob::Stage(_)) | None => false,
+    };
+    hard == found || of_job
 }
 
 /// Whether this can be found: the acknowledged state, and any prefix of the job on top of it.

@@ -2,13 +2,16 @@
 //! which takes time. What a request does, it does when it ends; a crash before then leaves any
 //! part of it on the disk.
 
+use std::io::ErrorKind;
+
 use quorate::{Input, StorageJob};
 use quorate_core::{Entry, LoadOutcome, NodeId, Payload, RoleName};
-use quorate_log::{AfterFailedSync, BirthStage, DiskCall, ReadOutcome, StorageError, Write};
+use quorate_log::{BirthStage, IoFailure, ReadOutcome, StorageError, Write};
 
-use super::node::Request;
+use super::atlas::Harm;
+use super::node::{Node, Request};
 use super::{Happening, System};
-use crate::check::{Check, LifeId, Property, broken, log_terms};
+use crate::check::{Check, LifeId, Property, Violation, broken, log_terms};
 use crate::goals::Goal;
 use crate::knobs::MILLI;
 use crate::site::Site;
@@ -91,9 +94,15 @@ impl System {
         self.note_end_of_hang(id);
         let served = match request {
             Request::Job(job) => self.perform_job(id, job)?,
-            Request::Load { .. } => self.load(id, &request),
+            Request::Load { .. } => {
+                self.load(id, &request)?;
+                Ok(())
+            }
         };
-        let served = served.and_then(|()| self.housekeep(id));
+        let served = match served {
+            Ok(()) => self.housekeep(id)?,
+            Err(error) => Err(error),
+        };
         if let Err(error) = served {
             self.storage_failed(id, &error)?;
         } else {
@@ -103,12 +112,11 @@ impl System {
     }
 
     /// Performs a job on the log. The inner result is the disk's.
-    fn perform_job(
-        &mut self,
-        id: LifeId,
-        job: StorageJob,
-    ) -> Result<Outcome, crate::check::Violation> {
-        self.break_disk(id.node);
+    fn perform_job(&mut self, id: LifeId, job: StorageJob) -> Result<Outcome, Violation> {
+        self.fail_disk(id.node);
+        self.fail_directory(id.node);
+        let before = self.begin_astray(id.node);
+        let failures = self.nodes[id.node].disk.failures();
         let Some(life) = self.life(id) else {
             return Ok(Ok(()));
         };
@@ -117,6 +125,10 @@ impl System {
             StorageJob::Stage(stage) => life.storage.log.set_stage(stage.clone()),
         };
         self.counts.syncs += 1;
+        self.observe_outcome(id, failures, &outcome)?;
+        if let Some(before) = before {
+            self.end_astray(id, &before, outcome.is_ok());
+        }
         match outcome {
             Ok(()) => {
                 self.became_durable(id.node, &job)?;
@@ -127,36 +139,15 @@ impl System {
                 Ok(Ok(()))
             }
             Err(error) => {
-                self.note_failed_job(&error);
                 self.nodes[id.node].stable.under_way = Some(job);
                 Ok(Err(error))
             }
         }
     }
 
-    /// A disk that fails does so at the next job.
-    fn break_disk(&mut self, node: NodeId) {
-        let knobs = &self.knobs.disk;
-        if self.choices.chance(knobs.failure_ppm, Site::SyncFailure) {
-            let after = self.choices.pick(
-                &[AfterFailedSync::NewContent, AfterFailedSync::OldContent],
-                Site::SyncFailure,
-            );
-            let kind = self.choices.choose(3, Site::SyncFailure);
-            let disk = &self.nodes[node].disk;
-            match kind {
-                0 => disk.fail_sync(0, after),
-                1 => disk.fail_sync(1, after),
-                _ => disk.fail_call(DiskCall::Write, 0, std::io::ErrorKind::Other),
-            }
-            self.counts.storage_failures += 1;
-            self.nodes[node].is_failing = true;
-        }
-    }
-
     /// A job was acknowledged by the log.
     fn became_durable(&mut self, node: NodeId, job: &StorageJob) -> Check {
-        if self.nodes[node].is_wiped {
+        if self.atlas.is_wiped(node) {
             return match job {
                 StorageJob::Stage(BirthStage::Born(_)) | StorageJob::Write(_) => broken(
                     Property::WipedSilent,
@@ -277,7 +268,7 @@ impl System {
     }
 
     /// Reads old entries.
-    fn load(&mut self, id: LifeId, request: &Request) -> Outcome {
+    fn load(&mut self, id: LifeId, request: &Request) -> Check {
         let Request::Load {
             load,
             from,
@@ -290,16 +281,38 @@ impl System {
         let fails = self
             .choices
             .chance(self.knobs.disk.load_failure_ppm, Site::LoadFailure);
-        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+        self.break_sector(id.node);
+        let host = &mut self.nodes[id.node];
+        let failures = host.disk.failures();
+        let Some(life) = host.life.as_deref_mut() else {
             return Ok(());
         };
         let outcome = if fails {
             LoadOutcome::Failed
         } else {
             match life.storage.log.read(*from, *to, *limit_bytes) {
-                Ok(ReadOutcome::Found(entries)) => LoadOutcome::Found(entries),
+                Ok(ReadOutcome::Found(entries)) => {
+                    let last = entries.last().map_or(*from, |last| last.index);
+                    let mut unread = life.storage.unread.take_if(|it| *it <= last);
+                    let is_read = unread.take_if(|it| *from <= *it).is_some();
+                    self.goals.reach_if(is_read, Goal::SectorReadAgain);
+                    LoadOutcome::Found(entries)
+                }
                 Ok(ReadOutcome::Gone) => LoadOutcome::Gone,
-                Err(_) => LoadOutcome::Failed,
+                Err(error) => {
+                    let harm = self.atlas.of(id.node);
+                    let is_misread = matches!(harm, Some(Harm::Misread));
+                    let is_wrong = is_misread || matches!(harm, Some(Harm::Astray(_)));
+                    if host.disk.failures() == failures && !is_wrong {
+                        return broken(
+                            Property::NoSilentLoss,
+                            format_args!("{id} cannot read its log up to {to}: {error}"),
+                        );
+                    }
+                    self.goals.reach_if(is_misread, Goal::MisreadNoticed);
+                    life.storage.unread = Some(*from);
+                    LoadOutcome::Failed
+                }
             }
         };
         let failed = matches!(outcome, LoadOutcome::Failed);
@@ -318,17 +331,42 @@ impl System {
     }
 
     /// Prepares the next segment, after a request.
-    fn housekeep(&mut self, id: LifeId) -> Outcome {
+    fn housekeep(&mut self, id: LifeId) -> Result<Outcome, Violation> {
+        let failures = self.nodes[id.node].disk.failures();
         let Some(life) = self.life(id) else {
-            return Ok(());
+            return Ok(Ok(()));
         };
-        match life.storage.log.housekeep(HOUSEKEEPING_BYTES) {
-            Ok(_) => Ok(()),
+        let outcome = life.storage.log.housekeep(HOUSEKEEPING_BYTES).map(drop);
+        self.observe_outcome(id, failures, &outcome)?;
+        match outcome {
             Err(StorageError::Full(_)) => {
                 self.nodes[id.node].has_met_full = true;
+                Ok(Ok(()))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// The log has answered to something that writes. It fails if and only if its disk does:
+    /// before, that had failed so many calls.
+    fn observe_outcome(&self, id: LifeId, failures: u64, outcome: &Outcome) -> Check {
+        let host = &self.nodes[id.node];
+        match outcome {
+            Ok(()) if host.disk.failures() > failures => broken(
+                Property::NoSilentLoss,
+                format_args!("{id} was refused something by its disk, and tells nobody"),
+            ),
+            // What was asked for is judged with the failure itself.
+            Ok(()) | Err(StorageError::Misuse(_)) => Ok(()),
+            Err(StorageError::Io(failure) | StorageError::Full(failure))
+                if host.has_cause(failures, failure) =>
+            {
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => broken(
+                Property::NoFatal,
+                format_args!("{id} gives its log up while its disk is well: {error}"),
+            ),
         }
     }
 
@@ -340,8 +378,17 @@ impl System {
         if life.storage.number != number || life.storage.has_failed || life.is_paused {
             return Ok(());
         }
+        let failures = self.nodes[id.node].disk.failures();
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
         let served = life.storage.log.idle();
-        match served.and_then(|()| self.housekeep(id)) {
+        self.observe_outcome(id, failures, &served)?;
+        let served = match served {
+            Ok(()) => self.housekeep(id)?,
+            Err(error) => Err(error),
+        };
+        match served {
             Ok(()) => Ok(()),
             Err(error) => {
                 self.storage_failed(id, &error)?;
@@ -354,6 +401,9 @@ impl System {
     fn storage_failed(&mut self, id: LifeId, error: &StorageError) -> Check {
         self.note(|| format!("{id} storage failed: {error}"));
         self.nodes[id.node].has_met_full |= super::goals::is_full(error);
+        if let StorageError::Io(failure) = error {
+            self.note_failure(failure);
+        }
         let Some(life) = self.life(id) else {
             return Ok(());
         };
@@ -367,6 +417,15 @@ impl System {
             );
         }
         Ok(())
+    }
+}
+
+impl Node {
+    /// Whether its disk is the cause of this failure: it failed a call that it was made to fail,
+    /// beside the `failures` that there were before, or has no room.
+    pub(super) fn has_cause(&self, failures: u64, failure: &IoFailure) -> bool {
+        let is_room = failure.source.kind() == ErrorKind::StorageFull;
+        self.disk.failures() > failures || (is_room && self.is_full)
     }
 }
 
