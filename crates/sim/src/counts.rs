@@ -146,6 +146,8 @@ counts! {
     black_box: "histories checked as black boxes",
     /// Of these, those that took too many steps.
     black_box_given_up: "of these, not decided",
+    /// Looks at a leader that could reach a majority, undisturbed for a while.
+    steady_looks: "looks at an undisturbed leader",
     /// Messages sent.
     sent: "messages sent",
     /// Messages that never arrived.

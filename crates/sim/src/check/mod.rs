@@ -26,6 +26,7 @@ pub(crate) mod leader_completeness;
 pub(crate) mod log_matching;
 pub(crate) mod log_terms;
 pub(crate) mod match_truth;
+pub(crate) mod no_churn;
 pub(crate) mod one_outcome;
 pub(crate) mod pause;
 pub(crate) mod persist_before_send;
@@ -70,6 +71,8 @@ pub enum Property {
     PauseForgiven,
     /// Whoever heard a leader lately gives no vote (scenarios A11, E10).
     LeaderStickiness,
+    /// No election while a leader and a majority of its voters are undisturbed (scenario B17).
+    NoChurn,
     /// A leader never removes or rewrites entries [Raft 5.3].
     LeaderAppendOnly,
     /// Equal index and term mean equal logs up to there [Raft 5.3].

@@ -15,7 +15,7 @@ use quorate_log::Write;
 use super::System;
 use super::hearing::{Asked, Note, Said};
 use crate::check::{
-    Check, LifeId, Property, bounded_memory, broken, check_quorum, pause, pre_vote, stickiness,
+    Check, LifeId, Property, bounded_memory, broken, check_quorum, no_churn, pause, pre_vote, stickiness,
 };
 use crate::history::OpId;
 use crate::world::node::Glimpse;
@@ -56,6 +56,7 @@ impl System {
     /// Takes note of what was heard, in order, and of who may be granted what it asks for.
     fn observe_requests(&mut self, id: LifeId, before: Glimpse) -> Check {
         let silence = self.knobs.engine.election_timeout_min;
+        let is_steady = self.is_asked_too_much(id, before);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
@@ -87,11 +88,22 @@ impl System {
                 }
                 Said::Vote { transfer } => {
                     let is_known = self.checks.votes.of(id.node, note.term) == Some(note.from);
-                    too_early = too_early.filter(|_| !transfer && !is_known);
-                    Asked::again(&mut hearing.votes, note.from, note.term, too_early);
+                    let may_refuse = !transfer && !is_known;
+                    too_early = too_early.filter(|_| may_refuse);
+                    let request = Asked {
+                        campaign: note.term,
+                        too_early,
+                        is_led: is_steady && is_unmoved && may_refuse,
+                    };
+                    Asked::again(&mut hearing.votes, note.from, request);
                 }
                 Said::PreVote { campaign } => {
-                    Asked::again(&mut hearing.promises, note.from, campaign, too_early);
+                    let request = Asked {
+                        campaign,
+                        too_early,
+                        is_led: is_steady && is_unmoved,
+                    };
+                    Asked::again(&mut hearing.promises, note.from, request);
                 }
                 Said::Promise { campaign } => {
                     self.checks.pre_votes.promised(id, campaign, note.from);
@@ -124,16 +136,14 @@ impl System {
             false => &life.hearing.promises,
         };
         let asked = known.get(&message.to);
-        match asked.filter(|asked| asked.campaign == campaign) {
-            Some(Asked {
-                too_early: Some((heard, now)),
-                ..
-            }) => {
-                let silence = self.knobs.engine.election_timeout_min;
-                stickiness::yields(id, message.to, *heard, *now, silence)
-            }
-            Some(_) | None => Ok(()),
+        let Some(asked) = asked.filter(|asked| asked.campaign == campaign) else {
+            return Ok(());
+        };
+        if let Some((heard, now)) = asked.too_early {
+            let silence = self.knobs.engine.election_timeout_min;
+            stickiness::yields(id, message.to, heard, now, silence)?;
         }
+        no_churn::yields(id, message.to, campaign, asked.is_led)
     }
 
     /// Campaigns of this turn follow pre-votes; and answering one saves nothing.

@@ -45,6 +45,7 @@ impl System {
         self.is_calm = true;
         self.note(|| "all faults end".to_owned());
         self.knobs = self.knobs.calm();
+        self.calm_since = self.now;
         self.heal_links()?;
         for node in self.nodes.ids() {
             let host = &mut self.nodes[node];

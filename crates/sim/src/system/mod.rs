@@ -42,6 +42,7 @@ mod node;
 mod observe;
 mod operator;
 mod recovered;
+mod steady;
 mod storage;
 mod streams;
 #[cfg(test)]
@@ -130,6 +131,8 @@ pub(crate) struct System {
     pub(crate) digest: Digest,
     /// Faults are over; no new ones start.
     is_calm: bool,
+    /// When the settings of the world last changed, in nanoseconds.
+    calm_since: u64,
     /// Clients ask for nothing more.
     are_clients_done: bool,
     /// Names given out so far.
@@ -164,6 +167,7 @@ impl System {
             trace,
             digest: Digest::EMPTY,
             is_calm: false,
+            calm_since: 0,
             are_clients_done: false,
             names: 0,
             settle_time: 0,

@@ -47,6 +47,7 @@ impl System {
         )?;
         self.note_turn(id, before, &status, outputs);
         self.observe_role(id, before, after)?;
+        self.observe_churn(id, before, outputs)?;
         if after.commit > before.commit {
             let voters = [members.voters(), status.membership.voters()];
             self.observe_commit(id, after.commit, voters, led(before, after, outputs))?;
