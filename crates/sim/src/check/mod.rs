@@ -27,6 +27,7 @@ pub(crate) mod log_matching;
 pub(crate) mod log_terms;
 pub(crate) mod match_truth;
 pub(crate) mod no_churn;
+pub(crate) mod no_spin;
 pub(crate) mod one_outcome;
 pub(crate) mod pause;
 pub(crate) mod persist_before_send;
@@ -73,6 +74,8 @@ pub enum Property {
     LeaderStickiness,
     /// No election while a leader and a majority of its voters are undisturbed (scenario B17).
     NoChurn,
+    /// A node that did what was due does not want to be woken at once again.
+    NoSpin,
     /// A leader never removes or rewrites entries [Raft 5.3].
     LeaderAppendOnly,
     /// Equal index and term mean equal logs up to there [Raft 5.3].
@@ -120,7 +123,7 @@ pub enum Property {
     ConfigChange,
     /// A new voter holds nearly everything (scenario C11).
     PromotedCaughtUp,
-    /// Whoever may not lead does not campaign (scenario A12).
+    /// Whoever may not lead neither campaigns nor leads on (scenarios A12, C07).
     RemovedSilent,
     /// Whoever believes that it was removed was (scenario A12).
     TruthfulRemoval,

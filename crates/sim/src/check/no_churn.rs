@@ -55,7 +55,9 @@ pub(crate) fn loses_disk(leader: LifeId, waited: Duration, patience: Duration) -
     }
     broken(
         Property::NoChurn,
-        format_args!("{leader} gives up because of writes that wait for {waited:?} of {patience:?}"),
+        format_args!(
+            "{leader} gives up because of writes that wait for {waited:?} of {patience:?}"
+        ),
     )
 }
 

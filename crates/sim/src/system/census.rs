@@ -2,7 +2,7 @@
 //! of the log where all of it was given to the storage thread. Logs, terms and commits are in
 //! `observe.rs`.
 
-use quorate::{Output, StorageJob};
+use quorate::{Output, StorageJob, TransferError};
 use quorate_core::{Body, LogIndex, Membership, Message, NodeId, RoleName, Status};
 
 use super::System;
@@ -88,6 +88,10 @@ impl System {
             return Ok(());
         };
         let after = life.glimpse;
+        if after.role == RoleName::Leader {
+            let is_committed = life.hearing.since <= after.commit && life.former.is_none();
+            removed_silent::leads_on(id, &life.membership, is_committed)?;
+        }
         let is_same = before.role == after.role && before.term == after.term;
         if is_same || after.role == RoleName::Follower {
             return Ok(());
@@ -169,11 +173,26 @@ impl System {
             return Ok(());
         };
         let (after, hearing) = (life.glimpse, &mut life.hearing);
-        let is_ended = |output: &Output<OpId, OpId>| matches!(output, Output::Transferred { .. });
+        // One that is refused has not begun, and ends no other.
+        let is_ended = |output: &Output<OpId, OpId>| match output {
+            Output::Transferred { outcome, .. } => {
+                !matches!(outcome, Err(TransferError::Refused(_)))
+            }
+            Output::Send { .. }
+            | Output::Store(_)
+            | Output::Load { .. }
+            | Output::Apply { .. }
+            | Output::Read(_)
+            | Output::ProposeFailed { .. }
+            | Output::ReadFailed { .. }
+            | Output::Changed { .. }
+            | Output::Peers(_)
+            | Output::Leadership(_)
+            | Output::Stopped(_) => false,
+        };
         let is_same = after.transfer_target.is_some()
             && before.transfer_target == after.transfer_target
             && before.term == after.term
-            && hearing.taken.2 == 0
             && !outputs.iter().any(is_ended);
         if is_same {
             let since = hearing.now.since(hearing.transfer_since);

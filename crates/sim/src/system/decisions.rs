@@ -15,7 +15,8 @@ use quorate_log::Write;
 use super::System;
 use super::hearing::{Asked, Note, Said};
 use crate::check::{
-    Check, LifeId, Property, bounded_memory, broken, check_quorum, no_churn, pause, pre_vote, stickiness,
+    Check, LifeId, Property, bounded_memory, broken, check_quorum, no_churn, pause, pre_vote,
+    stickiness,
 };
 use crate::history::OpId;
 use crate::world::node::Glimpse;

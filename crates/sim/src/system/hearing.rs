@@ -61,8 +61,8 @@ pub(super) struct Hearing {
     pub(super) notes: Vec<Note>,
     /// The turn was given nothing but messages.
     pub(super) has_only_messages: bool,
-    /// Requests that it was given: proposals, reads, transfers.
-    pub(super) taken: (usize, usize, usize),
+    /// Requests that it was given: proposals and reads.
+    pub(super) taken: (usize, usize),
     /// Proposals and reads that wait in the driver.
     pub(super) waiting: (usize, usize),
     /// When it heard the leader of its term, or started.
@@ -109,7 +109,7 @@ impl Hearing {
             was_timely: true,
             notes: Vec::new(),
             has_only_messages: false,
-            taken: (0, 0, 0),
+            taken: (0, 0),
             waiting: (0, 0),
             leader_at: now,
             answered: BTreeMap::new(),
@@ -153,7 +153,7 @@ impl Hearing {
         self.was_timely = self.is_timely;
         self.is_timely = now <= due.after(silence / 4);
         self.notes.clear();
-        self.taken = (0, 0, 0);
+        self.taken = (0, 0);
         self.is_stored = false;
         self.has_only_messages = !inputs.is_empty();
         for input in inputs {
@@ -179,13 +179,14 @@ impl Hearing {
             }
             Input::Propose { .. } => self.taken.0 += 1,
             Input::Read(_) => self.taken.1 += 1,
-            Input::TransferLeadership { .. } | Input::Shutdown => self.taken.2 += 1,
             Input::Stored => self.is_stored = true,
             Input::Peer { .. }
             | Input::StorageFailed
             | Input::Loaded { .. }
             | Input::Applied(_)
             | Input::ChangeMembership { .. }
+            | Input::TransferLeadership { .. }
+            | Input::Shutdown
             | Input::ApplyFailed => {}
         }
         false

@@ -44,6 +44,7 @@ mod operator;
 mod recovered;
 mod steady;
 mod storage;
+mod strain;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -133,6 +134,8 @@ pub(crate) struct System {
     is_calm: bool,
     /// When the settings of the world last changed, in nanoseconds.
     calm_since: u64,
+    /// The next job of this life hangs.
+    hangs_next: Option<LifeId>,
     /// Clients ask for nothing more.
     are_clients_done: bool,
     /// Names given out so far.
@@ -168,6 +171,7 @@ impl System {
             digest: Digest::EMPTY,
             is_calm: false,
             calm_since: 0,
+            hangs_next: None,
             are_clients_done: false,
             names: 0,
             settle_time: 0,

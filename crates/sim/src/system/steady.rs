@@ -139,6 +139,11 @@ impl System {
         reaches.then_some(leader)
     }
 
+    /// Whether a leader of `term` and a majority of its voters were left alone of late.
+    pub(super) fn is_steady(&self, id: LifeId, term: Term) -> bool {
+        self.is_steady_quorum(id, term, Span::Heartbeats)
+    }
+
     /// Whether a leader and a majority of its voters are left alone.
     fn is_steady_quorum(&self, id: LifeId, term: Term, span: Span) -> bool {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
