@@ -44,6 +44,7 @@ pub(crate) mod snapshot_label;
 pub(crate) mod snapshot_restore;
 pub(crate) mod state_machine_safety;
 pub(crate) mod stickiness;
+pub(crate) mod stuck_disk;
 pub(crate) mod suspect;
 pub(crate) mod term_monotonic;
 pub(crate) mod transfer;
@@ -68,7 +69,9 @@ pub enum Property {
     PreVote,
     /// A leader that hears no majority leads no more (scenario A09).
     CheckQuorum,
-    /// A late tick never makes a follower campaign.
+    /// A leader whose own disk does not answer leads no more (scenario B17).
+    StuckDisk,
+    /// A late tick never makes a follower campaign, nor a leader give up.
     PauseForgiven,
     /// Whoever heard a leader lately gives no vote (scenarios A11, E10).
     LeaderStickiness,

@@ -64,6 +64,7 @@ impl System {
         if !leads || before.term != status.term {
             return Ok(());
         }
+        self.counts.changes_made += 1;
         config_change::differs_by_one(id, former, &status.membership)?;
         config_change::may_change(id, hearing.since, status.commit, hearing.elected_at)?;
         let ago = self.knobs.engine.election_timeout_max * 2;
@@ -77,6 +78,7 @@ impl System {
         for &node in status.membership.voters().iter().filter(is_new) {
             let holds = self.nodes[node].stable.shape.mark(needed) == Some(mark);
             let is_suspect = status.peers.iter().any(|it| it.id == node && it.suspect);
+            self.counts.promotions += 1;
             promoted::becomes_voter(id, node, needed, holds, is_suspect)?;
         }
         Ok(())
@@ -152,10 +154,11 @@ impl System {
     }
 
     /// Somebody is told that it was removed.
-    pub(super) fn observe_notice(&self, id: LifeId, message: &Message) -> Check {
+    pub(super) fn observe_notice(&mut self, id: LifeId, message: &Message) -> Check {
         let Body::Removed { index } = &message.body else {
             return Ok(());
         };
+        self.counts.notices += 1;
         let Some(committed) = self.committed_at(*index) else {
             return Ok(());
         };
@@ -196,6 +199,7 @@ impl System {
             && !outputs.iter().any(is_ended);
         if is_same {
             let since = hearing.now.since(hearing.transfer_since);
+            self.counts.transfer_looks += 1;
             transfer::goes_on(id, after.last > before.last, since, limit)?;
         } else {
             hearing.transfer_since = hearing.now;
@@ -211,7 +215,12 @@ impl System {
     }
 
     /// A target is told to campaign, or campaigns as if it had been.
-    fn observe_transfer_message(&self, id: LifeId, before: Glimpse, message: &Message) -> Check {
+    fn observe_transfer_message(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        message: &Message,
+    ) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
@@ -223,6 +232,7 @@ impl System {
         if message.body != Body::TimeoutNow || !leads {
             return Ok(());
         }
+        self.counts.transfers_told += 1;
         // Nothing was appended since the target held everything.
         let (disk, last) = (&self.nodes[target].stable, before.last);
         let mark = life.written.mark(last);
@@ -235,7 +245,7 @@ impl System {
     }
 
     /// All of the engine's log was given to the storage thread: it is what the engine shows.
-    pub(super) fn observe_whole_log(&self, id: LifeId) -> Check {
+    pub(super) fn observe_whole_log(&mut self, id: LifeId) -> Check {
         let node = &self.nodes[id.node];
         let Some(life) = node.life.as_deref().filter(|_| !node.is_wiped) else {
             return Ok(());
@@ -251,6 +261,7 @@ impl System {
                 ),
             );
         }
+        self.counts.whole_logs += 1;
         let force = (life.hearing.since, &life.membership);
         let in_log = log.membership_at(log.last());
         let is_founder = self.founders.contains_key(&id.node);

@@ -93,7 +93,7 @@ pub(super) struct Hearing {
     /// The turn was told that a job is done.
     is_stored: bool,
     /// When the newest job was given out, and since when a write in it may have waited.
-    job_given_at: Time,
+    pub(super) job_given_at: Time,
     pub(super) writes_wait_since: Time,
 }
 
@@ -160,7 +160,8 @@ impl Hearing {
             let is_message = self.take(input, own);
             self.has_only_messages &= is_message;
         }
-        if self.now.since(self.before) > silence / 4 {
+        // Only what comes late is taken for a pause.
+        if !self.is_timely && self.now.since(self.before) > silence / 4 {
             self.counts_from = self.now;
         }
     }

@@ -94,17 +94,19 @@ impl System {
     }
 
     /// A leader leads no more. In a newer term it had to.
-    fn observe_giving_up(&self, id: LifeId, before: Glimpse) -> Check {
+    fn observe_giving_up(&mut self, id: LifeId, before: Glimpse) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
         let (old, new) = (&before.counters, &life.glimpse.counters);
         if new.quorum_losses > old.quorum_losses {
+            self.counts.quorums_lost += 1;
             let answering = self.answering(life, before.term, Span::Answers);
             let voters = life.membership.voters().len();
             return no_churn::loses_quorum(id, answering, voters as u64);
         }
         if new.storage_stalls > old.storage_stalls {
+            self.counts.disks_lost += 1;
             let waited = life.hearing.now.since(life.hearing.writes_wait_since);
             return no_churn::loses_disk(id, waited, self.knobs.engine.storage_patience);
         }
