@@ -148,7 +148,7 @@ counts! {
     black_box_given_up: "of these, not decided",
     /// Looks at a leader that could reach a majority, undisturbed for a while.
     steady_looks: "looks at an undisturbed leader",
-    /// Requests for a vote, or the promise of one, from whoever has to be refused: a leader was heard.
+    /// Requests for a vote, or the promise of one, that must be refused: a leader was heard.
     early_requests: "votes asked for too early",
     /// Of the requests for a promise, those to a follower whose leader was undisturbed.
     uncalled_requests: "of these, under an undisturbed leader",

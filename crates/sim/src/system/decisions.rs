@@ -94,21 +94,14 @@ impl System {
                     let is_known = self.checks.votes.of(id.node, note.term) == Some(note.from);
                     let may_refuse = !transfer && !is_known;
                     too_early = too_early.filter(|_| may_refuse);
-                    let request = Asked {
-                        campaign: note.term,
-                        too_early,
-                        is_led: is_steady && is_unmoved && may_refuse,
-                    };
+                    let is_led = is_steady && is_unmoved && may_refuse;
+                    let request = Asked::new(note.term, too_early, is_led);
                     Asked::again(&mut hearing.votes, note.from, request);
                 }
                 Said::PreVote { campaign } => {
                     self.counts.early_requests += u64::from(too_early.is_some());
                     self.counts.uncalled_requests += u64::from(is_steady && is_unmoved);
-                    let request = Asked {
-                        campaign,
-                        too_early,
-                        is_led: is_steady && is_unmoved,
-                    };
+                    let request = Asked::new(campaign, too_early, is_steady && is_unmoved);
                     Asked::again(&mut hearing.promises, note.from, request);
                 }
                 Said::Promise { campaign } => {

@@ -200,6 +200,15 @@ impl Hearing {
 }
 
 impl Asked {
+    /// A request in `campaign`; `too_early` unless it may be granted.
+    pub(super) const fn new(campaign: Term, too_early: Option<(Time, Time)>, is_led: bool) -> Self {
+        Self {
+            campaign,
+            too_early,
+            is_led,
+        }
+    }
+
     /// Adds a request; of one campaign, whatever excuses one grant excuses all.
     pub(super) fn again(known: &mut BTreeMap<NodeId, Self>, from: NodeId, request: Self) {
         let asked = known.entry(from).or_insert(request);
