@@ -56,7 +56,6 @@ fn systems_keep_every_property_under_a_hundred_and_twenty_seeds() {
         (total.grants, "votes"),
         (total.pre_vote_campaigns, "campaigns after pre-votes"),
         (total.late_ticks, "late ticks"),
-        (total.dead_letters, "answers to an earlier life"),
         (total.quorum_looks, "leaders that need a majority"),
         (total.quorums_lost, "lost majorities"),
         (total.slow_disk_looks, "leaders with a slow disk"),
