@@ -154,6 +154,42 @@ counts! {
     misdirected: "writes gone astray",
     /// Unsynced pieces of pages that losses of power took.
     lost_pages: "unsynced pages lost",
+    /// Looks at a leader that could reach a majority, undisturbed for a while.
+    steady_looks: "looks at an undisturbed leader",
+    /// Requests for a vote, or the promise of one, that must be refused: a leader was heard.
+    early_requests: "votes asked for too early",
+    /// Of the requests for a promise, those to a follower whose leader was undisturbed.
+    uncalled_requests: "of these, under an undisturbed leader",
+    /// Votes and promises of votes, as they leave.
+    grants: "votes and promises granted",
+    /// Campaigns that needed the promises of a majority.
+    pre_vote_campaigns: "campaigns after pre-votes",
+    /// Ticks so late that nobody may campaign for it.
+    late_ticks: "ticks after a pause",
+    /// Answers to an earlier life.
+    dead_letters: "answers to an earlier life",
+    /// Looks at a leader that has to have heard a majority of several.
+    quorum_looks: "looks at a majority that answers",
+    /// Leaders that gave up because no majority answered.
+    quorums_lost: "leaders without a majority",
+    /// Looks at a leader with a write that has used half of its time.
+    slow_disk_looks: "looks at a slow disk of a leader",
+    /// Leaders that gave up because of their disk.
+    disks_lost: "leaders without a disk",
+    /// Requests taken where one more is all that may wait.
+    full_waits: "requests taken just below the limit",
+    /// Memberships put in force by a leader.
+    changes_made: "memberships made by a leader",
+    /// Voters added by these.
+    promotions: "voters added",
+    /// Nodes told that they were removed.
+    notices: "removals told",
+    /// Turns in which a transfer of leadership went on.
+    transfer_looks: "looks at a transfer under way",
+    /// Targets told to campaign.
+    transfers_told: "targets told to campaign",
+    /// Logs that were compared whole with what the node shows.
+    whole_logs: "logs compared with their status",
     /// Messages sent.
     sent: "messages sent",
     /// Messages that never arrived.

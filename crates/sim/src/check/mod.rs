@@ -26,6 +26,8 @@ pub(crate) mod leader_completeness;
 pub(crate) mod log_matching;
 pub(crate) mod log_terms;
 pub(crate) mod match_truth;
+pub(crate) mod no_churn;
+pub(crate) mod no_spin;
 pub(crate) mod one_outcome;
 pub(crate) mod pause;
 pub(crate) mod persist_before_send;
@@ -42,6 +44,7 @@ pub(crate) mod snapshot_label;
 pub(crate) mod snapshot_restore;
 pub(crate) mod state_machine_safety;
 pub(crate) mod stickiness;
+pub(crate) mod stuck_disk;
 pub(crate) mod suspect;
 pub(crate) mod term_monotonic;
 pub(crate) mod transfer;
@@ -66,10 +69,16 @@ pub enum Property {
     PreVote,
     /// A leader that hears no majority leads no more (scenario A09).
     CheckQuorum,
-    /// A late tick never makes a follower campaign.
+    /// A leader whose own disk does not answer leads no more (scenario B17).
+    StuckDisk,
+    /// A late tick never makes a follower campaign, nor a leader give up.
     PauseForgiven,
     /// Whoever heard a leader lately gives no vote (scenarios A11, E10).
     LeaderStickiness,
+    /// No election while a leader and a majority of its voters are undisturbed (scenario B17).
+    NoChurn,
+    /// A node that did what was due does not want to be woken at once again.
+    NoSpin,
     /// A leader never removes or rewrites entries [Raft 5.3].
     LeaderAppendOnly,
     /// Equal index and term mean equal logs up to there [Raft 5.3].
@@ -117,7 +126,7 @@ pub enum Property {
     ConfigChange,
     /// A new voter holds nearly everything (scenario C11).
     PromotedCaughtUp,
-    /// Whoever may not lead does not campaign (scenario A12).
+    /// Whoever may not lead neither campaigns nor leads on (scenarios A12, C07).
     RemovedSilent,
     /// Whoever believes that it was removed was (scenario A12).
     TruthfulRemoval,

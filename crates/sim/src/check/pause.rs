@@ -1,6 +1,7 @@
 //! PauseForgiven: a tick that comes late says nothing of the others, whose messages may be waiting
-//! in the queues of the process that slept; it never makes a follower campaign by itself. Only
-//! where ticks are late one after the other does time count: such a host is slow, not paused.
+//! in the queues of the process that slept; it never makes a follower campaign by itself, nor a
+//! leader give up, whose majority or disk may have answered. Only where ticks are late one after
+//! the other does time count: such a host is slow, not paused.
 
 use std::time::Duration;
 
@@ -31,6 +32,18 @@ pub(crate) fn ticked_late(
     Ok(())
 }
 
+/// Whether a leader, at the first tick in a row that came `late` by so much, gives up because
+/// nobody, or no disk, has answered.
+pub(crate) fn led_late(node: NodeId, late: Duration, gives_up: bool) -> Check {
+    if !gives_up {
+        return Ok(());
+    }
+    broken(
+        Property::PauseForgiven,
+        format_args!("{node} gives up leading after {late:?} in which it did not run"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +61,13 @@ mod tests {
             Property::PauseForgiven,
             ticked(follower, RoleName::Candidate),
         );
+    }
+
+    #[test]
+    fn fires_when_a_leader_gives_up_at_a_late_tick() {
+        let led = |gives_up| super::led_late(n(1), Duration::from_millis(90), gives_up);
+        assert!(led(false).is_ok());
+        must_fire(Property::PauseForgiven, led(true));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! RemovedSilent: whoever was removed and knows it, is a learner, has no membership, or may have
 //! lost entries, does not campaign, and so never leads (scenarios A12, C12). A node whose removal
-//! is not committed may: others may need its log [Thesis 4.2.2].
+//! is not committed may: others may need its log [Thesis 4.2.2]. When it is committed, a leader
+//! leaves (scenario C07).
 
 use quorate_core::Membership;
 
@@ -29,6 +30,17 @@ pub(crate) fn campaigns(
     )
 }
 
+/// `life` leads on by `membership`, which is committed or not.
+pub(crate) fn leads_on(life: LifeId, membership: &Membership, is_committed: bool) -> Check {
+    if membership.is_voter(life.node) || !is_committed {
+        return Ok(());
+    }
+    broken(
+        Property::RemovedSilent,
+        format_args!("{life} leads on, though its removal is committed: {membership:?}"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +63,13 @@ mod tests {
             Property::RemovedSilent,
             super::campaigns(life(1), &nobody, true, false, false),
         );
+    }
+    #[test]
+    fn fires_when_a_leader_outlives_its_removal() {
+        let membership = Membership::new([n(2), n(3)], [n(4)]);
+        let leads_on = |node, is_committed| super::leads_on(life(node), &membership, is_committed);
+        assert!(leads_on(1, false).is_ok() && leads_on(2, true).is_ok());
+        must_fire(Property::RemovedSilent, leads_on(1, true));
+        must_fire(Property::RemovedSilent, leads_on(4, true));
     }
 }

@@ -229,6 +229,9 @@ goals! {
     FullDiskRecovered in Systems: "full disk met and recovered from",
     /// A follower's job took longer than an election, and the leader led on.
     FollowerDiskHung in Systems: "follower's disk hung and the leader stayed",
+    /// A leader's job took longer than the shortest election timeout, and it led on undisturbed
+    /// (scenario B17).
+    LeaderDiskEndured in Systems: "leader's disk hung, not for long, and it stayed",
 
     /// A connection took the place of one on which bytes were on their way.
     ReconnectInFlight in Systems: "reconnected with bytes of the old connection on their way",

@@ -2,7 +2,7 @@
 //! of the log where all of it was given to the storage thread. Logs, terms and commits are in
 //! `observe.rs`.
 
-use quorate::{Output, StorageJob};
+use quorate::{Output, StorageJob, TransferError};
 use quorate_core::{Body, LogIndex, Membership, Message, NodeId, RoleName, Status};
 
 use super::System;
@@ -64,6 +64,7 @@ impl System {
         if !leads || before.term != status.term {
             return Ok(());
         }
+        self.counts.changes_made += 1;
         config_change::differs_by_one(id, former, &status.membership)?;
         config_change::may_change(id, hearing.since, status.commit, hearing.elected_at)?;
         let ago = self.knobs.engine.election_timeout_max * 2;
@@ -77,6 +78,7 @@ impl System {
         for &node in status.membership.voters().iter().filter(is_new) {
             let holds = self.nodes[node].stable.shape.mark(needed) == Some(mark);
             let is_suspect = status.peers.iter().any(|it| it.id == node && it.suspect);
+            self.counts.promotions += 1;
             promoted::becomes_voter(id, node, needed, holds, is_suspect)?;
         }
         Ok(())
@@ -88,6 +90,10 @@ impl System {
             return Ok(());
         };
         let after = life.glimpse;
+        if after.role == RoleName::Leader {
+            let is_committed = life.hearing.since <= after.commit && life.former.is_none();
+            removed_silent::leads_on(id, &life.membership, is_committed)?;
+        }
         let is_same = before.role == after.role && before.term == after.term;
         if is_same || after.role == RoleName::Follower {
             return Ok(());
@@ -148,10 +154,11 @@ impl System {
     }
 
     /// Somebody is told that it was removed.
-    pub(super) fn observe_notice(&self, id: LifeId, message: &Message) -> Check {
+    pub(super) fn observe_notice(&mut self, id: LifeId, message: &Message) -> Check {
         let Body::Removed { index } = &message.body else {
             return Ok(());
         };
+        self.counts.notices += 1;
         let Some(committed) = self.committed_at(*index) else {
             return Ok(());
         };
@@ -169,14 +176,30 @@ impl System {
             return Ok(());
         };
         let (after, hearing) = (life.glimpse, &mut life.hearing);
-        let is_ended = |output: &Output<OpId, OpId>| matches!(output, Output::Transferred { .. });
+        // One that is refused has not begun, and ends no other.
+        let is_ended = |output: &Output<OpId, OpId>| match output {
+            Output::Transferred { outcome, .. } => {
+                !matches!(outcome, Err(TransferError::Refused(_)))
+            }
+            Output::Send { .. }
+            | Output::Store(_)
+            | Output::Load { .. }
+            | Output::Apply { .. }
+            | Output::Read(_)
+            | Output::ProposeFailed { .. }
+            | Output::ReadFailed { .. }
+            | Output::Changed { .. }
+            | Output::Peers(_)
+            | Output::Leadership(_)
+            | Output::Stopped(_) => false,
+        };
         let is_same = after.transfer_target.is_some()
             && before.transfer_target == after.transfer_target
             && before.term == after.term
-            && hearing.taken.2 == 0
             && !outputs.iter().any(is_ended);
         if is_same {
             let since = hearing.now.since(hearing.transfer_since);
+            self.counts.transfer_looks += 1;
             transfer::goes_on(id, after.last > before.last, since, limit)?;
         } else {
             hearing.transfer_since = hearing.now;
@@ -192,7 +215,12 @@ impl System {
     }
 
     /// A target is told to campaign, or campaigns as if it had been.
-    fn observe_transfer_message(&self, id: LifeId, before: Glimpse, message: &Message) -> Check {
+    fn observe_transfer_message(
+        &mut self,
+        id: LifeId,
+        before: Glimpse,
+        message: &Message,
+    ) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
@@ -204,6 +232,7 @@ impl System {
         if message.body != Body::TimeoutNow || !leads {
             return Ok(());
         }
+        self.counts.transfers_told += 1;
         // Nothing was appended since the target held everything.
         let (disk, last) = (&self.nodes[target].stable, before.last);
         let mark = life.written.mark(last);
@@ -216,7 +245,7 @@ impl System {
     }
 
     /// All of the engine's log was given to the storage thread: it is what the engine shows.
-    pub(super) fn observe_whole_log(&self, id: LifeId) -> Check {
+    pub(super) fn observe_whole_log(&mut self, id: LifeId) -> Check {
         let node = &self.nodes[id.node];
         let Some(life) = node
             .life
@@ -236,6 +265,7 @@ impl System {
                 ),
             );
         }
+        self.counts.whole_logs += 1;
         let force = (life.hearing.since, &life.membership);
         let in_log = log.membership_at(log.last());
         let is_founder = self.founders.contains_key(&id.node);

@@ -14,8 +14,10 @@ use quorate_log::Write;
 
 use super::System;
 use super::hearing::{Asked, Note, Said};
+use super::node::Request;
 use crate::check::{
-    Check, LifeId, Property, bounded_memory, broken, check_quorum, pause, pre_vote, stickiness,
+    Check, LifeId, Property, bounded_memory, broken, check_quorum, no_churn, pause, pre_vote,
+    stickiness, stuck_disk,
 };
 use crate::history::OpId;
 use crate::world::node::Glimpse;
@@ -49,6 +51,7 @@ impl System {
         life.hearing.has_engine = true;
         if life.glimpse.role == RoleName::Leader {
             self.observe_quorum(id, before, status)?;
+            self.observe_disk(id)?;
         }
         Ok(())
     }
@@ -56,6 +59,7 @@ impl System {
     /// Takes note of what was heard, in order, and of who may be granted what it asks for.
     fn observe_requests(&mut self, id: LifeId, before: Glimpse) -> Check {
         let silence = self.knobs.engine.election_timeout_min;
+        let is_steady = self.is_asked_too_much(id, before);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
@@ -86,12 +90,19 @@ impl System {
                     hearing.answered.insert(note.from, hearing.now);
                 }
                 Said::Vote { transfer } => {
+                    self.counts.early_requests += u64::from(too_early.is_some());
                     let is_known = self.checks.votes.of(id.node, note.term) == Some(note.from);
-                    too_early = too_early.filter(|_| !transfer && !is_known);
-                    Asked::again(&mut hearing.votes, note.from, note.term, too_early);
+                    let may_refuse = !transfer && !is_known;
+                    too_early = too_early.filter(|_| may_refuse);
+                    let is_led = is_steady && is_unmoved && may_refuse;
+                    let request = Asked::new(note.term, too_early, is_led);
+                    Asked::again(&mut hearing.votes, note.from, request);
                 }
                 Said::PreVote { campaign } => {
-                    Asked::again(&mut hearing.promises, note.from, campaign, too_early);
+                    self.counts.early_requests += u64::from(too_early.is_some());
+                    self.counts.uncalled_requests += u64::from(is_steady && is_unmoved);
+                    let request = Asked::new(campaign, too_early, is_steady && is_unmoved);
+                    Asked::again(&mut hearing.promises, note.from, request);
                 }
                 Said::Promise { campaign } => {
                     self.checks.pre_votes.promised(id, campaign, note.from);
@@ -114,7 +125,7 @@ impl System {
     }
 
     /// A vote, or the promise of one, leaves.
-    pub(super) fn observe_grant(&self, id: LifeId, campaign: Term, message: &Message) -> Check {
+    pub(super) fn observe_grant(&mut self, id: LifeId, campaign: Term, message: &Message) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
@@ -124,16 +135,15 @@ impl System {
             false => &life.hearing.promises,
         };
         let asked = known.get(&message.to);
-        match asked.filter(|asked| asked.campaign == campaign) {
-            Some(Asked {
-                too_early: Some((heard, now)),
-                ..
-            }) => {
-                let silence = self.knobs.engine.election_timeout_min;
-                stickiness::yields(id, message.to, *heard, *now, silence)
-            }
-            Some(_) | None => Ok(()),
+        let Some(asked) = asked.filter(|asked| asked.campaign == campaign) else {
+            return Ok(());
+        };
+        self.counts.grants += 1;
+        if let Some((heard, now)) = asked.too_early {
+            let silence = self.knobs.engine.election_timeout_min;
+            stickiness::yields(id, message.to, heard, now, silence)?;
         }
+        no_churn::yields(id, message.to, campaign, asked.is_led)
     }
 
     /// Campaigns of this turn follow pre-votes; and answering one saves nothing.
@@ -153,6 +163,7 @@ impl System {
             if hearing.was_told(told.term) {
                 continue;
             }
+            self.counts.pre_vote_campaigns += 1;
             let by = |membership| self.checks.pre_votes.campaigns(id, told.term, membership);
             let former = life.former.as_ref().unwrap_or(&life.membership);
             by(&life.membership).or_else(|_| by(former))?;
@@ -167,19 +178,27 @@ impl System {
     }
 
     /// A turn that came late makes no follower campaign.
-    fn observe_pause(&self, id: LifeId, before: Glimpse) -> Check {
+    fn observe_pause(&mut self, id: LifeId, before: Glimpse) -> Check {
         let config = &self.knobs.engine;
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
         let (after, hearing) = (life.glimpse, &life.hearing);
         let slept = hearing.now.since(hearing.before);
+        let margin = config.election_timeout_min / 4;
+        if slept > config.heartbeat_interval + margin && hearing.was_timely {
+            let (old, new) = (&before.counters, &after.counters);
+            let gives_up =
+                new.quorum_losses > old.quorum_losses || new.storage_stalls > old.storage_stalls;
+            pause::led_late(id.node, slept, gives_up)?;
+        }
         // Whatever the election timeout was, it ended before that.
-        let is_late = slept > config.election_timeout_max + config.election_timeout_min / 4;
+        let is_late = slept > config.election_timeout_max + margin;
         let is_told = |note: &Note| note.said == Said::TimeoutNow;
         if !is_late || !hearing.was_timely || hearing.notes.iter().any(is_told) {
             return Ok(());
         }
+        self.counts.late_ticks += 1;
         let role = match after.counters.campaigns > before.counters.campaigns {
             true => RoleName::Candidate,
             false => after.role,
@@ -188,12 +207,13 @@ impl System {
     }
 
     /// Answers to another life are dropped, and counted.
-    fn observe_dead_letters(&self, id: LifeId, before: Glimpse) -> Check {
+    fn observe_dead_letters(&mut self, id: LifeId, before: Glimpse) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
             return Ok(());
         };
         let dead = life.hearing.notes.iter().filter(|note| note.is_dead_letter);
         let (dead, after) = (dead.count() as u64, life.glimpse.counters.dropped);
+        self.counts.dead_letters += dead;
         if !life.hearing.has_engine || after - before.counters.dropped >= dead {
             return Ok(());
         }
@@ -207,13 +227,13 @@ impl System {
     fn observe_waiting(&mut self, id: LifeId, outputs: &Outputs) -> Check {
         let limit = self.knobs.client.waiting_max;
         let nodes = self.nodes.count();
-        let Some(life) = self.life(id) else {
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
         let loads = |output: &&Output<OpId, OpId>| matches!(output, Output::Load { .. });
         if let Some(newest) = outputs.iter().rfind(loads) {
             let open = life.storage.requests.iter();
-            let open = open.filter(|it| matches!(it, super::node::Request::Load { .. }));
+            let open = open.filter(|it| matches!(it, Request::Load { .. }));
             let open = open.count() + outputs.iter().filter(loads).count();
             if let Output::Load { from, .. } = newest {
                 bounded_memory::loads(id.node, open, nodes, *from)?;
@@ -223,6 +243,7 @@ impl System {
         let (proposals, reads) = hearing.waiting;
         let taken = hearing.taken;
         if taken.0 + taken.1 > 0 {
+            self.counts.full_waits += u64::from(proposals + 1 >= limit || reads + 1 >= limit);
             bounded_memory::takes(id.node, "proposals", proposals, limit)?;
             bounded_memory::takes(id.node, "reads", reads, limit)?;
         }
@@ -247,6 +268,27 @@ impl System {
             (reads + taken.1).saturating_sub(read),
         );
         Ok(())
+    }
+
+    /// A leader goes on leading: its disk must have answered lately.
+    fn observe_disk(&mut self, id: LifeId) -> Check {
+        let config = &self.knobs.engine;
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let hearing = &life.hearing;
+        let is_job = |request: &Request| matches!(request, Request::Job(_));
+        if !life.storage.requests.iter().any(is_job) {
+            return Ok(());
+        }
+        let waits = hearing
+            .now
+            .since(hearing.job_given_at.max(hearing.counts_from));
+        // What it does later than that it takes for a pause.
+        let limit = config.storage_patience + config.heartbeat_interval;
+        let limit = limit + config.election_timeout_min / 4;
+        self.counts.slow_disk_looks += u64::from(waits > limit / 2);
+        stuck_disk::leads(id, waits, limit)
     }
 
     /// A leader goes on leading: it must have heard a majority lately.
@@ -279,6 +321,7 @@ impl System {
             **voter == id.node || answered.is_some_and(|at| is_lately(*at))
         };
         let heard = voters.iter().filter(is_heard).count();
+        self.counts.quorum_looks += u64::from(voters.len() > 1);
         check_quorum::leads(id.node, heard as u64, voters.len() as u64, limit)
     }
 }

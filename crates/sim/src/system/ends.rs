@@ -17,7 +17,8 @@ use super::streams::{Stream, Way};
 #[derive(Debug)]
 pub(super) struct DialEnd {
     pub(super) state: Dialled,
-    since: u64,
+    /// When the attempt began, or the connection after it.
+    pub(super) since: u64,
     pub(super) heard_at: u64,
     /// What was written and has not been read, in order.
     pub(super) sent: VecDeque<PeerMessage>,

@@ -142,10 +142,12 @@ impl System {
 
     /// A paused process goes on, with everything that has arrived meanwhile.
     pub(super) fn resume(&mut self, id: LifeId) -> Check {
+        let now = self.now;
         let Some(life) = self.life(id) else {
             return Ok(());
         };
         life.is_paused = false;
+        life.hearing.steady_since = now;
         // Whatever wake-up there was has come and gone while the process slept.
         life.wake_at = u64::MAX;
         life.wake_for = u64::MAX;

@@ -143,9 +143,12 @@ impl System {
     pub(super) fn note_end_of_hang(&mut self, id: LifeId) {
         let Some(life) = self.life(id) else { return };
         let follows = life.glimpse.role == RoleName::Follower;
-        let Some(hang) = life.storage.hang.take().filter(|_| follows) else {
+        let Some(hang) = life.storage.hang.take() else {
             return;
         };
+        if !follows {
+            return self.note_led_through(id, hang.since, hang.term);
+        }
         let election = self.knobs.engine.election_timeout_max.as_nanos();
         let is_long = u128::from(self.now - hang.since) > election;
         let leader = self.life(hang.leader).map(|life| life.glimpse);

@@ -40,6 +40,8 @@ pub(super) struct Asked {
     pub(super) campaign: Term,
     /// When a leader was heard last, and when it asked: each time it asked, too early.
     pub(super) too_early: Option<(Time, Time)>,
+    /// A leader could reach the voter all the time, each time it asked.
+    pub(super) is_led: bool,
 }
 
 /// What a life has heard.
@@ -59,8 +61,8 @@ pub(super) struct Hearing {
     pub(super) notes: Vec<Note>,
     /// The turn was given nothing but messages.
     pub(super) has_only_messages: bool,
-    /// Requests that it was given: proposals, reads, transfers.
-    pub(super) taken: (usize, usize, usize),
+    /// Requests that it was given: proposals and reads.
+    pub(super) taken: (usize, usize),
     /// Proposals and reads that wait in the driver.
     pub(super) waiting: (usize, usize),
     /// When it heard the leader of its term, or started.
@@ -83,11 +85,21 @@ pub(super) struct Hearing {
     pub(super) transfer_since: Time,
     /// The index of the membership in force.
     pub(super) since: LogIndex,
+    /// Nothing happened to this life since, by the world's time in nanoseconds: it started, was
+    /// paused, was elected or changed a membership.
+    pub(super) steady_since: u64,
+    /// When it was last elected.
+    pub(super) led_at: Time,
+    /// The turn was told that a job is done.
+    is_stored: bool,
+    /// When the newest job was given out, and since when a write in it may have waited.
+    pub(super) job_given_at: Time,
+    pub(super) writes_wait_since: Time,
 }
 
 impl Hearing {
-    /// A life that starts at `now` and has heard nothing.
-    pub(super) fn new(pre_vote: bool, now: Time) -> Self {
+    /// A life that starts at `now`, which is `steady_since` for the world, and has heard nothing.
+    pub(super) fn new(pre_vote: bool, now: Time, steady_since: u64) -> Self {
         Self {
             pre_vote,
             has_engine: false,
@@ -97,7 +109,7 @@ impl Hearing {
             was_timely: true,
             notes: Vec::new(),
             has_only_messages: false,
-            taken: (0, 0, 0),
+            taken: (0, 0),
             waiting: (0, 0),
             leader_at: now,
             answered: BTreeMap::new(),
@@ -109,7 +121,23 @@ impl Hearing {
             told: Vec::new(),
             transfer_since: now,
             since: LogIndex::NONE,
+            steady_since,
+            led_at: now,
+            is_stored: false,
+            job_given_at: now,
+            writes_wait_since: now,
         }
+    }
+
+    /// The turn gives a job out: it holds what was to be written since the one before, if that
+    /// is done only now.
+    pub(super) const fn gives_a_job(&mut self) {
+        self.writes_wait_since = if self.is_stored {
+            self.job_given_at
+        } else {
+            self.now
+        };
+        self.job_given_at = self.now;
     }
 
     /// A turn at `now`, which was due at `due` or later, is about to take `inputs`.
@@ -125,13 +153,15 @@ impl Hearing {
         self.was_timely = self.is_timely;
         self.is_timely = now <= due.after(silence / 4);
         self.notes.clear();
-        self.taken = (0, 0, 0);
+        self.taken = (0, 0);
+        self.is_stored = false;
         self.has_only_messages = !inputs.is_empty();
         for input in inputs {
             let is_message = self.take(input, own);
             self.has_only_messages &= is_message;
         }
-        if self.now.since(self.before) > silence / 4 {
+        // Only what comes late is taken for a pause.
+        if !self.is_timely && self.now.since(self.before) > silence / 4 {
             self.counts_from = self.now;
         }
     }
@@ -150,13 +180,14 @@ impl Hearing {
             }
             Input::Propose { .. } => self.taken.0 += 1,
             Input::Read(_) => self.taken.1 += 1,
-            Input::TransferLeadership { .. } | Input::Shutdown => self.taken.2 += 1,
+            Input::Stored => self.is_stored = true,
             Input::Peer { .. }
-            | Input::Stored
             | Input::StorageFailed
             | Input::Loaded { .. }
             | Input::Applied(_)
             | Input::ChangeMembership { .. }
+            | Input::TransferLeadership { .. }
+            | Input::Shutdown
             | Input::ApplyFailed => {}
         }
         false
@@ -169,24 +200,23 @@ impl Hearing {
 }
 
 impl Asked {
-    /// Adds a request in `campaign`; `too_early` unless it may be granted.
-    pub(super) fn again(
-        known: &mut BTreeMap<NodeId, Self>,
-        from: NodeId,
-        campaign: Term,
-        too_early: Option<(Time, Time)>,
-    ) {
-        let asked = known.entry(from).or_insert(Self {
+    /// A request in `campaign`; `too_early` unless it may be granted.
+    pub(super) const fn new(campaign: Term, too_early: Option<(Time, Time)>, is_led: bool) -> Self {
+        Self {
             campaign,
             too_early,
-        });
-        if campaign > asked.campaign {
-            *asked = Self {
-                campaign,
-                too_early,
-            };
-        } else if campaign == asked.campaign {
-            asked.too_early = asked.too_early.and(too_early);
+            is_led,
+        }
+    }
+
+    /// Adds a request; of one campaign, whatever excuses one grant excuses all.
+    pub(super) fn again(known: &mut BTreeMap<NodeId, Self>, from: NodeId, request: Self) {
+        let asked = known.entry(from).or_insert(request);
+        if request.campaign > asked.campaign {
+            *asked = request;
+        } else if request.campaign == asked.campaign {
+            asked.too_early = asked.too_early.and(request.too_early);
+            asked.is_led &= request.is_led;
         }
     }
 }

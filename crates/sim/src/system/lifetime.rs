@@ -157,7 +157,7 @@ impl System {
         let started = clock.read(self.now);
         let incarnation = Incarnation::new(self.draw_name(node));
         let config = self.driver_config(node, incarnation);
-        let hearing = Hearing::new(config.engine.pre_vote, started);
+        let hearing = Hearing::new(config.engine.pre_vote, started, self.now);
         let host = &mut self.nodes[node];
         let is_wiped = self.atlas.is_wiped(node);
         let kept = if is_wiped {

@@ -193,6 +193,11 @@ impl System {
             .push(self.now + patience + pause, Happening::Dial(id, to));
     }
 
+    /// The connection that a life dialled to a node, as long as there is one.
+    pub(super) fn stream_to(&self, life: &super::node::Life, to: NodeId) -> Option<&Stream> {
+        self.streams.find(life.links.peers.get(&to)?.stream?)
+    }
+
     fn peer(&mut self, id: LifeId, to: NodeId) -> Option<&mut Peer> {
         self.life(id)?.links.peers.get_mut(&to)
     }

@@ -30,7 +30,9 @@ impl System {
         })?;
         self.settle_time = self.now - began;
         self.are_clients_done = true;
+        let trial = self.strain_leader()?;
         self.wait_for(began + 4 * limit, "not at rest", Self::is_at_rest)?;
+        self.end_trial(trial)?;
         self.final_scan()
     }
 
@@ -45,6 +47,7 @@ impl System {
         self.is_calm = true;
         self.note(|| "all faults end".to_owned());
         self.knobs = self.knobs.calm();
+        self.calm_since = self.now;
         self.heal_links()?;
         for node in self.nodes.ids() {
             self.look_after(node);
@@ -90,7 +93,7 @@ impl System {
         self.leader().is_some()
     }
 
-    fn leader(&self) -> Option<NodeId> {
+    pub(super) fn leader(&self) -> Option<NodeId> {
         self.nodes.ids().find(|node| {
             let life = self.nodes[*node].life.as_deref();
             life.is_some_and(|life| life.glimpse.role == RoleName::Leader && life.glimpse.ready)

@@ -45,7 +45,9 @@ mod node;
 mod observe;
 mod operator;
 mod recovered;
+mod steady;
 mod storage;
+mod strain;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -137,6 +139,10 @@ pub(crate) struct System {
     pub(crate) digest: Digest,
     /// Faults are over; no new ones start.
     is_calm: bool,
+    /// When the settings of the world last changed, in nanoseconds.
+    calm_since: u64,
+    /// The next job of this life hangs.
+    hangs_next: Option<LifeId>,
     /// Clients ask for nothing more.
     are_clients_done: bool,
     /// Names given out so far.
@@ -172,6 +178,8 @@ impl System {
             trace,
             digest: Digest::EMPTY,
             is_calm: false,
+            calm_since: 0,
+            hangs_next: None,
             are_clients_done: false,
             names: 0,
             settle_time: 0,

@@ -11,7 +11,7 @@ use super::System;
 use crate::check::match_truth::Belief;
 use crate::check::{
     Check, LifeId, Property, bounded_memory, broken, commit_current_term, commit_monotonic,
-    commit_quorum, election_quorum, leader_completeness, match_truth, persist_before_send,
+    commit_quorum, election_quorum, leader_completeness, match_truth, no_spin, persist_before_send,
 };
 use crate::history::OpId;
 use crate::shape::Shape;
@@ -24,6 +24,10 @@ impl System {
             return Ok(());
         };
         let (before, members) = (life.glimpse, life.membership.clone());
+        let is_over = |output: &Output<OpId, OpId>| matches!(output, Output::Stopped(_));
+        if !outputs.iter().any(is_over) {
+            no_spin::wants(id, life.hearing.now, life.driver.next_timeout())?;
+        }
         let status = life.look();
         let Some(status) = status else {
             return self.observe_end(id, before, members.voters(), outputs);
@@ -47,6 +51,7 @@ impl System {
         )?;
         self.note_turn(id, before, &status, outputs);
         self.observe_role(id, before, after)?;
+        self.observe_churn(id, before, outputs)?;
         if after.commit > before.commit {
             let voters = [members.voters(), status.membership.voters()];
             self.observe_commit(id, after.commit, voters, led(before, after, outputs))?;

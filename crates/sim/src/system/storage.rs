@@ -47,6 +47,10 @@ impl System {
     }
 
     fn start_request(&mut self, id: LifeId) {
+        if let Some(takes) = self.hang_of(id) {
+            self.agenda.push(self.now + takes, Happening::Stored(id));
+            return;
+        }
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return;
         };

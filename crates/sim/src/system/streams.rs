@@ -53,6 +53,8 @@ struct Pipe {
     held: VecDeque<Piece>,
     /// When the newest piece arrives.
     newest_arrival: u64,
+    /// What arrived until then was held up, or comes after something that was.
+    late_until: u64,
     /// Nothing is written any more.
     is_shut: bool,
     /// A bit was wrong in something that was written.
@@ -118,6 +120,14 @@ impl Stream {
         match way {
             Way::Out => self.out.is_damaged,
             Way::Back => self.back.is_damaged,
+        }
+    }
+
+    /// Until when something was or is held up this way.
+    pub(super) const fn late_until(&self, way: Way) -> u64 {
+        match way {
+            Way::Out => self.out.late_until,
+            Way::Back => self.back.late_until,
         }
     }
 
@@ -242,6 +252,9 @@ impl System {
         let travels = crate::world::network::travel(&self.knobs.network, &mut self.choices);
         let at = (self.now + travels).max(pipe.newest_arrival);
         pipe.newest_arrival = at;
+        if at > self.now + self.knobs.network.delay_max {
+            pipe.late_until = at;
+        }
         pipe.in_flight.push_back(piece);
         self.agenda.push(at, Happening::Arrive(id, way));
     }
@@ -286,6 +299,9 @@ impl System {
                 }
                 let pipe = stream.pipe(way);
                 let held = std::mem::take(&mut pipe.held);
+                if !held.is_empty() {
+                    pipe.late_until = pipe.late_until.max(self.now);
+                }
                 let was_shut = std::mem::replace(&mut pipe.is_shut, false);
                 held.into_iter()
                     .for_each(|piece| self.carry(id, way, piece));
