@@ -15,6 +15,8 @@ pub(super) struct Trial {
     term: Term,
     /// Not only a majority of the members was left alone.
     is_well: bool,
+    /// How often the leader had given up because of its disk.
+    stalls: u64,
 }
 
 impl System {
@@ -56,6 +58,7 @@ impl System {
             leader,
             term,
             is_well: life.membership.members().all(is_led),
+            stalls: life.glimpse.counters.storage_stalls,
         })
     }
 
@@ -81,6 +84,12 @@ impl System {
         let Some(trial) = trial.filter(|trial| trial.is_well) else {
             return Ok(());
         };
+        // The job behind the one that hangs may stall of itself, and both together for longer than
+        // the leader has patience: whether it had to give up was asked when it did.
+        let strained = self.nodes[trial.leader.node].life.as_deref();
+        if strained.is_some_and(|it| it.glimpse.counters.storage_stalls > trial.stalls) {
+            return Ok(());
+        }
         let was = (trial.leader.node, trial.term);
         let life = self
             .leader()
