@@ -60,6 +60,12 @@ fn compiler_steps() -> Vec<Step> {
             "no-default-features",
             "check -p quorate --no-default-features",
         ),
+        // The guides send readers to them by name: they must be there, and end well.
+        Step::cargo("example elect", "run -q -p quorate-core --example elect"),
+        Step::cargo(
+            "example tiny_host",
+            "run -q -p quorate-core --example tiny_host",
+        ),
         // Not a member of the workspace. Without a fuzzer it needs only what the engine does.
         Step::cargo(
             "fuzz target",
