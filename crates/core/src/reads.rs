@@ -27,7 +27,7 @@ struct ConfirmedRead {
 
 /// The reads whose index is known, waiting for apply to be handed everything up to it.
 ///
-/// Invariant: in order of their indices, so that those that can be released, and those whose
+/// Invariant: in order of their indexes, so that those that can be released, and those whose
 /// entries are not known to be committed, are found at the ends.
 #[derive(Debug, Default)]
 pub(crate) struct ConfirmedReads {

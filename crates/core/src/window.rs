@@ -60,6 +60,7 @@ impl Window {
 
     /// Adds a run behind the last.
     pub(crate) fn append(&mut self, entries: Entries) {
+        debug_assert!(!entries.is_empty(), "an empty run cannot be found by index");
         self.bytes += entries.size_bytes();
         self.runs.extend(Run::of(entries));
     }

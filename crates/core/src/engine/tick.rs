@@ -118,7 +118,7 @@ impl Engine {
             return None;
         }
         let heard_at = self.majority_heard_at()?.max(leadership.quorum_heard_at);
-        Some(heard_at.after(patience))
+        Some(heard_at.after(patience)).filter(|lost_at| *lost_at < end)
     }
 
     fn is_quorum_lost(&mut self) -> bool {

@@ -150,7 +150,7 @@ impl World {
         let actions = life.engine.step(event);
         life.timeout = life.engine.next_timeout().at;
         self.counts.steps += 1;
-        if self.is_idle_tick(node, cause, &actions) {
+        if self.passes_over_tick(node, cause, &actions) {
             return Ok(());
         }
         self.observe(node, cause, &actions)?;

@@ -19,10 +19,15 @@ use crate::check::{
 use crate::shape::Shape;
 
 impl World {
-    /// Whether a step was a tick, in time, that asks for nothing, with an input behind it that is
-    /// taken at the same moment. What the engine shows is looked at once, after that: there is a
-    /// tick before every input, and nearly all do nothing.
-    pub(super) fn is_idle_tick(&mut self, node: NodeId, cause: Cause, actions: &[Action]) -> bool {
+    /// Passes over a tick, in time, that asks for nothing, with an input behind it that is taken at
+    /// the same moment; false for any other step. What the engine shows is looked at once, after
+    /// that: there is a tick before every input, and nearly all do nothing.
+    pub(super) fn passes_over_tick(
+        &mut self,
+        node: NodeId,
+        cause: Cause,
+        actions: &[Action],
+    ) -> bool {
         let silence = self.knobs.engine.election_timeout_min;
         let Some(life) = self.nodes[node].life.as_deref_mut() else {
             return false;
