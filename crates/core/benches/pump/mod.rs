@@ -21,8 +21,6 @@ type Place = usize;
 /// A leader and two followers.
 pub(crate) struct Cluster {
     engines: Vec<Engine>,
-    /// What engines want done, step by step.
-    queue: VecDeque<(Place, Vec<Action>)>,
     /// Confirmations of writes and the answers behind them, while they are held back.
     held: VecDeque<(Place, Event)>,
     is_holding: bool,
@@ -52,7 +50,6 @@ impl Cluster {
         }
         let mut cluster = Self {
             engines,
-            queue: VecDeque::new(),
             held: VecDeque::new(),
             is_holding: false,
             leader: 0,
@@ -74,7 +71,6 @@ impl Cluster {
             for place in 0..self.engines.len() {
                 self.step(place, Event::Tick { now: self.now });
             }
-            self.run();
             if let Some(leader) = self.engines.iter().position(leads) {
                 self.leader = leader;
                 self.applied = self
@@ -91,7 +87,6 @@ impl Cluster {
     /// Proposes `batch` commands at once and pumps until every node has applied them.
     pub(crate) fn commit(&mut self, batch: usize) {
         self.propose(batch);
-        self.run();
     }
 
     /// Proposes one command, then lets as much be confirmed as leaves at most `depth` commands
@@ -99,12 +94,10 @@ impl Cluster {
     pub(crate) fn commit_behind(&mut self, depth: u64) {
         self.is_holding = true;
         self.propose(1);
-        self.run();
         while self.in_flight() > depth
             && let Some((place, event)) = self.held.pop_front()
         {
             self.step(place, event);
-            self.run();
         }
     }
 
@@ -133,67 +126,72 @@ impl Cluster {
         self.step(self.leader, Event::Propose { proposal, commands });
     }
 
-    /// Gives a node an event and keeps what it answers.
+    fn engine(&mut self, place: Place) -> &mut Engine {
+        match self.engines.get_mut(place) {
+            Some(engine) => engine,
+            None => unreachable!("no node is in place {place}"),
+        }
+    }
+
+    /// Gives a node an event and performs what it asks for.
     fn step(&mut self, place: Place, event: Event) {
-        if let Some(engine) = self.engines.get_mut(place) {
-            let actions = engine.step(event);
-            if !actions.is_empty() {
-                self.queue.push_back((place, actions));
-            }
-        }
+        let actions = self.engine(place).step(event);
+        self.perform(place, actions);
     }
 
-    fn run(&mut self) {
-        while let Some((place, actions)) = self.queue.pop_front() {
-            for action in actions {
-                self.perform(place, action);
-            }
-        }
-    }
-
-    /// Performs one action of the node in `place`. What it leads to happens at once, except while
-    /// confirmations are held back.
-    fn perform(&mut self, place: Place, action: Action) {
-        match action {
-            Action::Send { needs, message } => {
-                let to = usize::try_from(message.to.get() - 1).unwrap_or(usize::MAX);
-                self.cause(needs, to, Event::Receive(message));
-            }
-            Action::SaveHardState { write, .. } | Action::AppendEntries { write, .. } => {
-                self.cause(write, place, Event::Persisted(write));
-            }
-            Action::Apply { entries } => {
-                let Some(last) = entries.last() else { return };
-                if place == self.leader {
-                    self.applied = last.index;
+    /// Performs actions of the node in `place`, one by one. What they lead to happens at once,
+    /// except while confirmations are held back. Each event is made where the engine takes it: to
+    /// hand it on would be to copy it.
+    fn perform(&mut self, place: Place, actions: Vec<Action>) {
+        for action in actions {
+            let (place, caused) = match action {
+                Action::Send { needs, message } => {
+                    let to = usize::try_from(message.to.get() - 1).unwrap_or(usize::MAX);
+                    if self.is_held(needs) {
+                        self.held.push_back((to, Event::Receive(message)));
+                        continue;
+                    }
+                    (to, self.engine(to).step(Event::Receive(message)))
                 }
-                self.step(place, Event::Applied(last.index));
+                Action::SaveHardState { write, .. } | Action::AppendEntries { write, .. } => {
+                    if self.is_held(write) {
+                        self.held.push_back((place, Event::Persisted(write)));
+                        continue;
+                    }
+                    (place, self.engine(place).step(Event::Persisted(write)))
+                }
+                Action::Apply { entries } => {
+                    let Some(last) = entries.last() else { continue };
+                    if place == self.leader {
+                        self.applied = last.index;
+                    }
+                    (place, self.engine(place).step(Event::Applied(last.index)))
+                }
+                Action::Proposed { .. } | Action::RoleChanged { .. } => continue,
+                // In a cluster without faults, operators and snapshots none of these can be right.
+                Action::LoadEntries { .. }
+                | Action::InstallSnapshot { .. }
+                | Action::RestoreSnapshot { .. }
+                | Action::PurgeLog { .. }
+                | Action::SnapshotDue
+                | Action::ReceiveSnapshot { .. }
+                | Action::DropSnapshot { .. }
+                | Action::MembershipAppended { .. }
+                | Action::MembershipChanged { .. }
+                | Action::Removed { .. }
+                | Action::HandedOver { .. }
+                | Action::ReadReady { .. }
+                | Action::Refused { .. }
+                | Action::Fatal(_) => unreachable!("{action:?}"),
+            };
+            if !caused.is_empty() {
+                self.perform(place, caused);
             }
-            Action::Proposed { .. } | Action::RoleChanged { .. } => {}
-            // In a cluster without faults, operators and snapshots none of these can be right.
-            Action::LoadEntries { .. }
-            | Action::InstallSnapshot { .. }
-            | Action::RestoreSnapshot { .. }
-            | Action::PurgeLog { .. }
-            | Action::SnapshotDue
-            | Action::ReceiveSnapshot { .. }
-            | Action::DropSnapshot { .. }
-            | Action::MembershipAppended { .. }
-            | Action::MembershipChanged { .. }
-            | Action::Removed { .. }
-            | Action::HandedOver { .. }
-            | Action::ReadReady { .. }
-            | Action::Refused { .. }
-            | Action::Fatal(_) => unreachable!("{action:?}"),
         }
     }
 
-    /// Something that needs a write happens: now, or when it is let go.
-    fn cause(&mut self, write: WriteId, place: Place, event: Event) {
-        if self.is_holding && write > WriteId::NONE {
-            self.held.push_back((place, event));
-        } else {
-            self.step(place, event);
-        }
+    /// Whether what needs this write has to wait.
+    fn is_held(&self, write: WriteId) -> bool {
+        self.is_holding && write > WriteId::NONE
     }
 }
