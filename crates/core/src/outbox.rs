@@ -21,12 +21,26 @@ const USUAL_ACTIONS: usize = 4;
 
 /// Collects effects during a step, each where it will stand in the end: the vector that is handed
 /// out is the one that they were put in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
+    /// Has room before anything is put there, so that the first action need not make it.
     actions: Vec<Action>,
-    /// Where each place ends in `actions`.
-    ends: [usize; NOTICES + 1],
+    /// The place of the last of `actions`.
+    newest: usize,
+    /// How many actions there are in each place.
+    counts: [u32; NOTICES + 1],
     hard_state: Option<(WriteId, HardState)>,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            actions: Vec::with_capacity(USUAL_ACTIONS),
+            newest: EARLY,
+            counts: Default::default(),
+            hard_state: None,
+        }
+    }
 }
 
 impl Outbox {
@@ -109,50 +123,52 @@ impl Outbox {
         if self.actions.is_empty() && self.hard_state.is_none() {
             return Vec::new();
         }
+        let mut actions = mem::replace(&mut self.actions, Vec::with_capacity(USUAL_ACTIONS));
         if unsaved > WriteId::NONE {
-            self.hold_back_until(unsaved);
+            hold_back(&mut actions, unsaved);
         }
         if let Some((write, state)) = self.hard_state.take() {
             let save = Action::SaveHardState { write, state };
-            self.actions.insert(self.end_of(LOADS), save);
+            actions.insert(self.end_of(LOADS), save);
             let (early, until_answers) = (self.end_of(EARLY), self.end_of(WRITES) + 1);
-            if let Some(moved) = self.actions.get_mut(..until_answers) {
+            if let Some(moved) = actions.get_mut(..until_answers) {
                 moved.rotate_left(early);
             }
         }
-        self.ends = Default::default();
-        mem::take(&mut self.actions)
+        self.newest = EARLY;
+        self.counts = Default::default();
+        actions
     }
 
-    fn hold_back_until(&mut self, unsaved: WriteId) {
-        for action in &mut self.actions {
-            if let Action::Send { needs, message: _ } = action {
-                *needs = (*needs).max(unsaved);
-            }
-        }
-    }
-
-    /// Puts an action behind all that are in this place or an earlier one. The place is known when
-    /// it is compiled, so that little of this is left when it runs. An action is large: it is made
+    /// Puts an action behind all that are in this place or an earlier one: at the end, where
+    /// decisions are made in the order in which their effects stand. An action is large: it is made
     /// where it will stand, once there is room for it, and not moved there.
     #[inline]
     fn put<const PLACE: usize>(&mut self, action: impl FnOnce() -> Action) {
-        if self.actions.capacity() == 0 {
-            self.actions = Vec::with_capacity(USUAL_ACTIONS);
-        }
-        let end = self.end_of(PLACE);
-        if end == self.actions.len() {
+        if PLACE >= self.newest {
+            self.newest = PLACE;
             self.actions.extend(iter::once_with(action));
         } else {
-            self.actions.insert(end, action());
+            self.actions.insert(self.end_of(PLACE), action());
         }
-        for end in self.ends.iter_mut().skip(PLACE) {
-            *end += 1;
+        if let Some(count) = self.counts.get_mut(PLACE) {
+            *count += 1;
         }
     }
 
+    /// Where the actions of this place and of those before it end.
     fn end_of(&self, place: usize) -> usize {
-        self.ends.get(place).copied().unwrap_or_default()
+        let counts = self.counts.iter().take(place + 1);
+        counts.map(|&count| count as usize).sum()
+    }
+}
+
+/// Makes messages wait for `unsaved`.
+fn hold_back(actions: &mut [Action], unsaved: WriteId) {
+    for action in actions {
+        if let Action::Send { needs, message: _ } = action {
+            *needs = (*needs).max(unsaved);
+        }
     }
 }
 
