@@ -233,9 +233,11 @@ impl Entries {
     /// The sum of [`Entry::size_bytes`]. Known beforehand, not counted.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
+        if let Held::One(entry) = &self.held {
+            return entry.size_bytes();
+        }
         match &self.held {
-            Held::Nothing => 0,
-            Held::One(entry) => entry.size_bytes(),
+            Held::Nothing | Held::One(_) => 0,
             Held::Many(part) => part.bytes,
         }
     }
@@ -304,10 +306,14 @@ impl From<Vec<Entry>> for Entries {
 impl Deref for Entries {
     type Target = [Entry];
 
+    #[inline]
     fn deref(&self) -> &[Entry] {
+        // Asked for at every turn: one comparison tells an entry that came alone.
+        if let Held::One(entry) = &self.held {
+            return slice::from_ref(entry);
+        }
         match &self.held {
-            Held::Nothing => &[],
-            Held::One(entry) => slice::from_ref(entry),
+            Held::Nothing | Held::One(_) => &[],
             Held::Many(part) => part.entries(),
         }
     }

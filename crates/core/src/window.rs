@@ -6,33 +6,12 @@ use alloc::vec::Vec;
 
 use crate::{Entries, LogIndex};
 
-/// Entries that came together. Where they start and end stands beside them: that is asked for much
-/// more often than they are.
-#[derive(Debug)]
-struct Run {
-    first: LogIndex,
-    last: LogIndex,
-    entries: Entries,
-}
-
-impl Run {
-    /// `None` of no entries: such a run could not be found by index.
-    fn of(entries: Entries) -> Option<Self> {
-        let (first, last) = (entries.first()?.index, entries.last()?.index);
-        Some(Self {
-            first,
-            last,
-            entries,
-        })
-    }
-}
-
 /// The runs of entries at the end of the log, each as it was appended.
 ///
 /// Invariant: runs are not empty, contiguous, and end at the last index of the log.
 #[derive(Debug)]
 pub(crate) struct Window {
-    runs: VecDeque<Run>,
+    runs: VecDeque<Entries>,
     bytes: u64,
     /// Index of the first entry in memory; one beyond the log where nothing is.
     first: LogIndex,
@@ -62,19 +41,15 @@ impl Window {
     pub(crate) fn append(&mut self, entries: Entries) {
         debug_assert!(!entries.is_empty(), "an empty run cannot be found by index");
         self.bytes += entries.size_bytes();
-        self.runs.extend(Run::of(entries));
+        self.runs.push_back(entries);
     }
 
     /// Drops every entry from `index` on.
     pub(crate) fn truncate_from(&mut self, index: LogIndex) {
         while let Some(run) = self.runs.pop_back() {
-            if run.last < index {
-                self.runs.push_back(run);
-                break;
-            }
-            let kept = run.entries.up_to_index(index.prev());
-            self.bytes -= run.entries.size_bytes() - kept.size_bytes();
-            if let Some(kept) = Run::of(kept) {
+            let kept = run.up_to_index(index.prev());
+            self.bytes -= run.size_bytes() - kept.size_bytes();
+            if !kept.is_empty() {
                 self.runs.push_back(kept);
                 break;
             }
@@ -85,10 +60,28 @@ impl Window {
     /// Entries `from..=through` within `limit_bytes` (but at least one), where they are in memory.
     /// Shares the memory of one run; only where many small runs are asked for at once, as by a
     /// peer that lags, are they gathered into a new slice, so that one message can carry them.
+    #[inline]
     pub(crate) fn slice(
         &self,
         from: LogIndex,
         through: LogIndex,
+        limit_bytes: u64,
+    ) -> Option<Entries> {
+        // What was appended last and not more, as by whoever keeps up.
+        if let Some(run) = self.runs.back()
+            && run.first().is_some_and(|first| first.index == from)
+            && last_of(run) == through
+            && run.size_bytes() <= limit_bytes
+        {
+            return Some(run.clone());
+        }
+        self.cut_and_gathered((from, through), limit_bytes)
+    }
+
+    /// The same, of any runs.
+    fn cut_and_gathered(
+        &self,
+        (from, through): (LogIndex, LogIndex),
         limit_bytes: u64,
     ) -> Option<Entries> {
         if from < self.first || from > through {
@@ -96,31 +89,15 @@ impl Window {
         }
         let position = self.position_of(from);
         let run = self.runs.get(position)?;
-        // What was appended last and not more, as by whoever keeps up.
-        let is_all = run.first == from && run.last == through;
-        if is_all && run.entries.size_bytes() <= limit_bytes {
-            return Some(run.entries.clone());
-        }
-        self.cut_and_gathered(position, (from, through), limit_bytes)
-    }
-
-    /// The same, from the run at this position on.
-    fn cut_and_gathered(
-        &self,
-        position: usize,
-        (from, through): (LogIndex, LogIndex),
-        limit_bytes: u64,
-    ) -> Option<Entries> {
-        let run = self.runs.get(position)?;
-        let head = run.entries.between(from, through).limited_to(limit_bytes);
+        let head = run.between(from, through).limited_to(limit_bytes);
         let last = head.last()?.index;
-        if last >= through || last != run.last {
+        if last >= through || last != last_of(run) {
             return Some(head);
         }
         let mut room = limit_bytes.saturating_sub(head.size_bytes());
         let mut gathered = Vec::new();
         for run in self.runs.range(position + 1..) {
-            let part = run.entries.up_to_index(through).limited_to(room);
+            let part = run.up_to_index(through).limited_to(room);
             let bytes = part.size_bytes();
             if bytes > room || part.is_empty() {
                 break;
@@ -130,7 +107,7 @@ impl Window {
                 gathered.extend(head.iter().cloned());
             }
             gathered.extend(part.iter().cloned());
-            if part.len() < run.entries.len() {
+            if part.len() < run.len() {
                 break;
             }
         }
@@ -145,8 +122,8 @@ impl Window {
     /// entries most of the time, so the search starts at the end and doubles its steps: its cost
     /// depends on how far back `index` is, not on how much is in memory.
     fn position_of(&self, index: LogIndex) -> usize {
-        let starts_behind =
-            |position: usize| self.runs.get(position).is_some_and(|run| run.first > index);
+        let first_of = |position: usize| self.runs.get(position).and_then(|run| run.first());
+        let starts_behind = |position| first_of(position).is_some_and(|first| first.index > index);
         let mut end = self.runs.len();
         let mut start = end.saturating_sub(1);
         let mut step = 1;
@@ -172,21 +149,26 @@ impl Window {
     pub(crate) fn evict(&mut self, limit_bytes: u64, durable: LogIndex) {
         while self.bytes > limit_bytes
             && let Some(run) = self.runs.front()
-            && run.last <= durable
+            && last_of(run) <= durable
         {
-            self.bytes -= run.entries.size_bytes();
-            self.first = run.last.next();
+            self.bytes -= run.size_bytes();
+            self.first = last_of(run).next();
             self.runs.pop_front();
         }
     }
 
     /// Drops the runs of which nothing lies behind `through`.
     pub(crate) fn purge_through(&mut self, through: LogIndex) {
-        while let Some(run) = self.runs.pop_front_if(|run| run.last <= through) {
-            self.bytes -= run.entries.size_bytes();
-            self.first = run.last.next();
+        while let Some(run) = self.runs.pop_front_if(|run| last_of(run) <= through) {
+            self.bytes -= run.size_bytes();
+            self.first = last_of(&run).next();
         }
     }
+}
+
+/// The last index of a run, which is never empty.
+fn last_of(run: &Entries) -> LogIndex {
+    run.last().map_or(LogIndex::NONE, |last| last.index)
 }
 
 #[cfg(test)]
