@@ -224,8 +224,9 @@ impl Engine {
         self.end_suspicion();
         match &self.role {
             Role::Candidate(_) => self.count_own_vote(),
-            Role::Leader(_) => self.advance_commit(),
-            Role::Follower | Role::PreCandidate(_) => {}
+            // What is committed already moves nothing.
+            Role::Leader(_) if self.writes.durable() > self.commit => self.advance_commit(),
+            Role::Follower | Role::PreCandidate(_) | Role::Leader(_) => {}
         }
     }
 

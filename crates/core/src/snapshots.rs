@@ -173,11 +173,11 @@ impl Snapshots {
         applied: LogIndex,
         (max_bytes, max_entries): (Option<u64>, Option<u64>),
     ) -> bool {
-        let entries = self.last().index.distance_to(applied);
+        let entries = || self.last().index.distance_to(applied);
         let is_enough = max_bytes.is_some_and(|max| self.applied_bytes >= max)
-            || max_entries.is_some_and(|max| entries >= max);
+            || max_entries.is_some_and(|max| entries() >= max);
         let is_idle = matches!(self.taking, Taking::Idle);
-        is_enough && is_idle && entries > 0 && self.installing.is_none()
+        is_enough && is_idle && entries() > 0 && self.installing.is_none()
     }
 
     /// The host is asked for a snapshot.

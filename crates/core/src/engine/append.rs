@@ -46,10 +46,8 @@ impl Engine {
                 WriteId::NONE,
             )
         } else {
-            // Entries that are there already are left alone: a late append must not cut off what
-            // followed it [Raft 5.3].
-            self.append_to_log(missing);
-            (AppendOutcome::Matched(claim), self.writes.covering(claim))
+            let needs = self.append_missing(missing, claim);
+            (AppendOutcome::Matched(claim), needs)
         };
         let committed = self.commit;
         if agrees {
@@ -152,6 +150,11 @@ impl Engine {
 
     /// The entries from the first on that the log does not hold: none that is committed.
     fn missing(&self, entries: Entries) -> Entries {
+        let end = self.log.last().index;
+        // All of what goes on where the log ends, as of a follower that keeps up.
+        if entries.first().is_some_and(|first| first.index > end) {
+            return entries;
+        }
         let behind = entries.iter().filter(|entry| entry.index > self.commit);
         let mut new = behind.filter(|entry| !self.log.contains(entry.id()));
         match new.next().map(|first| first.index) {
@@ -172,16 +175,25 @@ impl Engine {
         prev.index
     }
 
-    /// Adds entries to the log and has them written.
-    pub(super) fn append_to_log(&mut self, entries: Entries) {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return;
+    /// Adds what the log lacks, up to `claim`, and has it written. Entries that are there already
+    /// are left alone: a late append must not cut off what followed it [Raft 5.3].
+    ///
+    /// Returns the write that makes everything up to `claim` durable.
+    fn append_missing(&mut self, missing: Entries, claim: LogIndex) -> WriteId {
+        let Some(write) = self.take_into_log(&missing) else {
+            return self.writes.covering(claim);
         };
-        let write = self.writes.append(first.index, last.index, self.now);
-        self.outbox.append(write, entries.clone());
+        self.outbox.append(write, missing);
+        write
+    }
+
+    /// Adds entries to the log. Whoever does has them written, by the write that is returned.
+    pub(super) fn take_into_log(&mut self, entries: &Entries) -> Option<WriteId> {
+        let (first, last) = (entries.first()?.index, entries.last()?.index);
         self.room.spend(entries.size_bytes());
-        self.memberships.append(&entries);
-        self.log.append(entries);
+        self.memberships.append(entries);
+        self.log.append(entries.clone());
+        Some(self.writes.append(first, last, self.now))
     }
 
     /// Points the leader at the newest entry that may still match, over whole terms at a time.

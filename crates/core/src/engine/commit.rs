@@ -1,7 +1,7 @@
 //! When entries are committed, and their way to the state machine.
 
 use super::{Engine, Role};
-use crate::quorum::reached_by_majority;
+use crate::quorum::{majority, reached_by_majority};
 use crate::{Entries, LogIndex};
 
 impl Engine {
@@ -13,6 +13,14 @@ impl Engine {
             return;
         };
         let (id, durable) = (self.config.id, self.writes.durable());
+        let commit = self.commit;
+        // Most answers complete no majority, which is seen by counting all that could be in one.
+        let peers = leadership.peers.iter();
+        let beyond = peers.filter(|peer| peer.matched() > commit).count();
+        let voters = self.memberships.latest().voters().len();
+        if beyond + usize::from(durable > commit) < majority(voters) {
+            return;
+        }
         let reached = reached_by_majority(self.memberships.latest(), |voter| {
             if voter == id {
                 return durable;
@@ -22,10 +30,10 @@ impl Engine {
                 .map_or(LogIndex::NONE, |peer| peer.matched())
         });
         let Some(reached) = reached else { return };
-        if reached <= self.commit || self.log.term_at(reached) != Some(self.hard.term) {
+        if reached <= commit || self.log.term_at(reached) != Some(self.hard.term) {
             return;
         }
-        let is_first_of_term = self.commit < leadership.first;
+        let is_first_of_term = commit < leadership.first;
         self.commit = reached;
         leadership.uncommitted.release_through(reached);
         if is_first_of_term {

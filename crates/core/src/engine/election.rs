@@ -115,6 +115,5 @@ impl Engine {
     fn start_leading(&mut self) {
         self.become_leader();
         self.append_own([Payload::Noop]);
-        self.replicate_to_all();
     }
 }

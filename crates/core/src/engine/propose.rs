@@ -17,7 +17,6 @@ impl Engine {
             None => {
                 let first = EntryId::new(self.log.last().index.next(), self.hard.term);
                 self.append_own(commands.into_iter().map(Payload::Command));
-                self.replicate_to_all();
                 Action::Proposed { proposal, first }
             }
         };
@@ -52,7 +51,8 @@ impl Engine {
         is_full.then_some(Refusal::Overloaded)
     }
 
-    /// Appends entries of this leader's term behind its log, as one shared batch.
+    /// Appends entries of this leader's term behind its log, as one shared batch, and sends them
+    /// to whoever waits for them. They leave while they are written here [Thesis 10.2.1].
     pub(super) fn append_own(&mut self, payloads: impl IntoIterator<Item = Payload>) {
         let term = self.hard.term;
         let mut index = self.log.last().index;
@@ -67,13 +67,13 @@ impl Engine {
                 }
             })
             .collect();
-        let Role::Leader(leadership) = &mut self.role else {
+        let Some(write) = self.take_into_log(&entries) else {
             return;
         };
-        if entries.is_empty() {
-            return;
+        if let Role::Leader(leadership) = &mut self.role {
+            leadership.uncommitted.push(index, entries.size_bytes());
         }
-        leadership.uncommitted.push(index, entries.size_bytes());
-        self.append_to_log(entries);
+        self.replicate_to_all();
+        self.outbox.append(write, entries);
     }
 }
