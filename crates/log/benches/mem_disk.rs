@@ -10,9 +10,10 @@
 )]
 use std::time::Instant;
 
-use quorate_core::{Entry, HardState, LogIndex, NodeId, Payload, Term};
+use quorate_core::{Entry, EntryId, HardState, LogIndex, NodeId, Payload, Term};
 use quorate_log::{
-    ClusterId, Crash, DirectoryId, FreshIds, Log, LogOptions, MemDisk, Owner, StorageError, Write,
+    ClusterId, Crash, DirectoryId, FreshIds, Log, LogOptions, MemDisk, Owner, ReadOutcome,
+    StorageError, Write,
 };
 
 const ROUNDS: usize = 11;
@@ -28,6 +29,8 @@ struct Subject {
     log: Option<Log<MemDisk>>,
     term: u64,
     index: u64,
+    /// The next entry to read.
+    read: u64,
 }
 
 impl Subject {
@@ -39,6 +42,7 @@ impl Subject {
             log,
             term: 0,
             index: 0,
+            read: 1,
         };
         subject.open()?;
         subject.perform(true)?;
@@ -90,6 +94,18 @@ impl Subject {
         }
         Ok(())
     }
+
+    /// The next entries of the log within so many bytes, from the first one on after the last.
+    fn read_on(&mut self, limit_bytes: u64) -> Result<(), Failure> {
+        let from = self.read;
+        let to = EntryId::new(LogIndex::new(self.index), Term::new(self.term));
+        let log = self.log.as_mut().ok_or("the log is open")?;
+        if let ReadOutcome::Found(entries) = log.read(LogIndex::new(from), to, limit_bytes)? {
+            self.read = (from + entries.len() as u64) % (self.index + 1);
+        }
+        self.read = self.read.max(1);
+        Ok(())
+    }
 }
 
 /// What is measured: called again and again on one subject.
@@ -114,13 +130,25 @@ fn measure(name: &str, held: u64, calls: u64, call: Call) -> Result<(), Failure>
 
 fn main() -> Result<(), Failure> {
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-'));
-    let table: [(&str, u64, u64, Call); 7] = [
+    let table: [(&str, u64, u64, Call); 9] = [
         ("perform: 1 to 4 small entries", 1, CALLS, |subject| {
             Ok(subject.perform(false)?)
         }),
         ("perform: a hard state and entries", 1, CALLS, |subject| {
             Ok(subject.perform(true)?)
         }),
+        (
+            "read on: 500 bytes of five segments",
+            280,
+            CALLS,
+            |subject| subject.read_on(500),
+        ),
+        (
+            "read on: 5000 bytes of five segments",
+            280,
+            CALLS,
+            |subject| subject.read_on(5000),
+        ),
         ("open: one segment", 20, 200, |subject| subject.open()),
         ("open: five segments", 280, 200, |subject| subject.open()),
         ("process crash and open: one segment", 20, 200, |subject| {

@@ -61,6 +61,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether the frame is one of an entry.
+    pub(crate) const fn is_entry(self) -> bool {
+        match self {
+            Self::Noop | Self::Command | Self::Membership => true,
+            Self::Commit => false,
+        }
+    }
+
     const fn number(self) -> u8 {
         match self {
             Self::Noop => 1,

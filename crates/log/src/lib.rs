@@ -39,6 +39,7 @@
 //! ```
 mod batch;
 mod create;
+mod cursors;
 mod disk;
 mod error;
 mod frame;

@@ -4,9 +4,10 @@
 use bytes::{Bytes, BytesMut};
 use quorate_core::{Entries, Entry, EntryId, LogIndex, Payload};
 
+use crate::cursors::{Cursor, Cursors};
 use crate::disk::Disk;
 use crate::error::{Damage, DamageKind, OpenError, StorageError};
-use crate::frame::{Frame, Kind, Place, Verified};
+use crate::frame::{Frame, Kind, Verified};
 use crate::log::Log;
 use crate::mask::Masking;
 use crate::positions::Stretch;
@@ -22,10 +23,11 @@ pub enum ReadOutcome {
     Gone,
 }
 
-/// The segment that was read last, kept open.
+/// The segment that was read last, kept open, and where reads stopped.
 pub(crate) struct SegmentReader<F> {
     segment: Option<Segment<F>>,
     window: Window,
+    cursors: Cursors,
 }
 
 impl<F> Default for SegmentReader<F> {
@@ -33,6 +35,7 @@ impl<F> Default for SegmentReader<F> {
         Self {
             segment: None,
             window: Window::default(),
+            cursors: Cursors::default(),
         }
     }
 }
@@ -59,16 +62,22 @@ impl<D: Disk> Log<D> {
             return Ok(ReadOutcome::Gone);
         }
         let mut found = Gathered::new(from, to.index, limit_bytes);
+        let mut stopped = None;
         // What was read before may have been written over.
         if let Some(segment) = &self.reader.segment {
             self.reader.window.turn_to(segment.size);
         }
         while !found.complete {
-            let Some(stretch) = self.positions.stretch(found.next) else {
+            let Some(Stretch { mark, until }) = self.positions.stretch(found.next) else {
                 break;
             };
-            self.open_segment(stretch.mark.place.segment)?;
-            self.read_stretch(stretch, &mut found)?;
+            let start = self.reader.cursors.take(found.next, mark);
+            self.open_segment(mark.place.segment)?;
+            let start = start.unwrap_or_else(|| Cursor::at(mark));
+            stopped = self.read_stretch(start, until, &mut found)?.or(stopped);
+        }
+        if let Some(cursor) = stopped {
+            self.reader.cursors.keep(cursor);
         }
         Ok(ReadOutcome::Found(found.into_entries()))
     }
@@ -112,57 +121,58 @@ impl<D: Disk> Log<D> {
         }
     }
 
-    /// Reads through the frames of one stretch.
-    fn read_stretch(&mut self, stretch: Stretch, found: &mut Gathered) -> Result<(), StorageError> {
+    /// Reads through the frames of one stretch, up to the entry `until` if there is one. Returns
+    /// the cursor behind the last entry that was taken.
+    fn read_stretch(
+        &mut self,
+        start: Cursor,
+        until: Option<LogIndex>,
+        found: &mut Gathered,
+    ) -> Result<Option<Cursor>, StorageError> {
         let SegmentReader {
             segment: Some(segment),
             window,
+            ..
         } = &mut self.reader
         else {
-            return Ok(());
+            return Ok(None);
         };
-        let mut place = stretch.mark.place;
-        let mut index = stretch.mark.index;
-        let mut chain = None;
-        while !found.complete && stretch.until.is_none_or(|until| index < until) {
+        let mut at = start;
+        let mut stopped = None;
+        while !found.complete && until.is_none_or(|until| at.index < until) {
             let damage = |kind| Damage {
                 file: segment.file.name().to_owned(),
-                offset: u64::from(place.offset),
-                index: Some(index),
+                offset: u64::from(at.place.offset),
+                index: Some(at.index),
                 kind,
             };
-            let header = window.frame(&segment.file, self.seed, place)?;
+            let header = window.frame(&segment.file, self.seed, at.place)?;
             let Verified { frame, crc } = header.ok_or_else(|| damage(DamageKind::Header))?;
-            if chain.is_some_and(|chain| chain != frame.previous) {
+            if at.chain.is_some_and(|chain| chain != frame.previous) {
                 return Err(damage(DamageKind::Chain).into());
             }
-            chain = Some(crc);
-            let is_entry = match frame.kind {
-                Kind::Noop | Kind::Command | Kind::Membership => true,
-                Kind::Commit => false,
-            };
-            if is_entry {
-                if self.terms.at(index) != Some(frame.id.term) || frame.id.index != index {
-                    return Err(damage(DamageKind::Chain).into());
-                }
-                if index >= found.next && found.takes(&frame) {
-                    let mut unmask = Masking::new(self.seed, frame.mask);
-                    let intact = window.body(&segment.file, &frame, |piece| {
-                        found.take(piece, &mut unmask);
-                    })?;
-                    if !intact {
-                        return Err(damage(DamageKind::Content).into());
-                    }
-                }
-                index = index.next();
+            let is_entry = frame.kind.is_entry();
+            let is_own =
+                || frame.id.index == at.index && self.terms.at(at.index) == Some(frame.id.term);
+            if is_entry && !is_own() {
+                return Err(damage(DamageKind::Chain).into());
             }
-            let end = u32::try_from(frame.end()).unwrap_or(u32::MAX);
-            place = Place {
-                offset: end,
-                ..place
-            };
+            let is_taken = is_entry && at.index >= found.next && found.takes(&frame);
+            if is_taken {
+                let mut unmask = Masking::new(self.seed, frame.mask);
+                let intact = window.body(&segment.file, &frame, |piece| {
+                    found.take(piece, &mut unmask);
+                })?;
+                if !intact {
+                    return Err(damage(DamageKind::Content).into());
+                }
+            }
+            at = at.after(&frame, crc);
+            if is_taken {
+                stopped = Some(at);
+            }
         }
-        Ok(())
+        Ok(stopped)
     }
 }
 

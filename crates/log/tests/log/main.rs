@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod continued_reads;
 mod crash_points;
 mod damage;
 mod directory;
