@@ -1,8 +1,8 @@
 //! Replicate your own service: Raft consensus with a durable log and a tokio runtime.
 //!
-//! Bring a [`StateMachine`], start a [`Node`] of it on each machine, and use it from anywhere in
-//! your program: [`Node::propose`] replicates a command and returns its response,
-//! [`Node::read_linearizable`] looks at the state. Both work on every node of the cluster.
+//! Bring a [`StateMachine`], start a `Node` of it on each machine, and use it from anywhere in
+//! your program: `Node::propose` replicates a command and returns its response,
+//! `Node::read_linearizable` looks at the state. Both work on every node of the cluster.
 //!
 //! The parts can be used one by one. [`Driver`] is the host without threads: inputs in, outputs
 //! out. [`wire`] is the codec, and [`link`] what the ends of a connection decide. Without the
