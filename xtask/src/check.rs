@@ -52,6 +52,11 @@ fn compiler_steps() -> Vec<Step> {
         Step::cargo("clippy", "clippy --workspace --all-targets -- -D warnings"),
         Step::cargo("docs", "doc --workspace --no-deps --document-private-items")
             .env("RUSTDOCFLAGS", "-D warnings"),
+        Step::cargo(
+            "docs, no-default-features",
+            "doc -p quorate --no-default-features --no-deps",
+        )
+        .env("RUSTDOCFLAGS", "-D warnings"),
         // Alone, without the features that the rest of the workspace turns on: it is `no_std`.
         Step::cargo("core alone", "check -p quorate-core"),
         Step::cargo("core, tracing", "check -p quorate-core --features tracing"),
