@@ -209,9 +209,9 @@ impl Engine {
     }
 
     /// A snapshot of our state machine is durable. What the host says of it is checked like what
-    /// a peer says.
+    /// a peer says. One that is of no use counts as one that could not be taken: a host that is
+    /// wrong every time would else be asked without a pause.
     pub(super) fn on_snapshot_taken(&mut self, snapshot: SnapshotMeta) {
-        self.snapshots.taken();
         let last = snapshot.last;
         let in_force: (LogIndex, &Membership) = self.memberships.at(last.index);
         let is_sound = last.index <= self.applies.handed()
@@ -221,14 +221,15 @@ impl Engine {
             && in_force == (snapshot.membership_index, &snapshot.membership);
         let is_newer = last.index > self.snapshots.last().index;
         if is_sound && is_newer && self.snapshots.installing().is_none() {
+            self.snapshots.taken();
             self.snapshots.replace(snapshot);
-            self.compact();
-        } else {
-            self.counters.dropped += u64::from(!is_sound);
-            // The same one, told twice, is still needed.
-            if self.snapshots.find(last) != Some(&snapshot) {
-                self.drop_snapshots([snapshot]);
-            }
+            return self.compact();
+        }
+        self.counters.dropped += u64::from(!is_sound);
+        self.on_snapshot_failed();
+        // The same one, told twice, is still needed.
+        if self.snapshots.find(last) != Some(&snapshot) {
+            self.drop_snapshots([snapshot]);
         }
     }
 
