@@ -123,8 +123,9 @@ pub enum Action {
         /// The membership.
         membership: Membership,
     },
-    /// This node is no longer a member, as one that is has said. It does not campaign any more;
-    /// if it is added again, it hears of that from the leader.
+    /// This node is no longer a member: one that is has said so, or it led until that was
+    /// committed. It does not campaign any more; if it is added again, it hears of that from the
+    /// leader.
     Removed {
         /// The index of the membership that does not list it.
         index: LogIndex,

@@ -75,7 +75,8 @@ pub struct Engine {
     confirmed_reads: ConfirmedReads,
     snapshots: Snapshots,
     room: Room,
-    /// A member said that this node is none since the membership at this index.
+    /// This node is no member since the membership at this index: a member said so, or it led
+    /// until that was committed.
     removed_at: Option<LogIndex>,
     /// In this term, a leader told this life that its log ends here; for a suspect node.
     leaders_last: Option<(Term, LogIndex)>,

@@ -37,7 +37,7 @@ pub struct Status {
     pub ready: bool,
     /// The node may have lost entries that it acknowledged, and does not campaign.
     pub suspect: bool,
-    /// The node was told that it is no longer a member.
+    /// The node knows that it is no longer a member: it was told, or led until it was removed.
     pub removed: bool,
     /// To whom leadership is being handed over.
     pub transfer_target: Option<NodeId>,

@@ -204,6 +204,7 @@ impl Engine {
         let left = |peer: &mut Progress| !membership.contains(peer.id);
         let gone: alloc::vec::Vec<_> = leadership.peers.extract_if(.., left).collect();
         let must_leave = !membership.is_voter(id);
+        let is_removed = !membership.contains(id);
         for peer in gone {
             let notice = self.message(peer.id, peer.life, Body::Removed { index });
             self.outbox.send(notice);
@@ -212,6 +213,10 @@ impl Engine {
         self.confirm_reads();
         if must_leave {
             self.leave_after_removal();
+        }
+        // Nobody else would tell it: it does not campaign, and hears from no leader.
+        if is_removed {
+            self.note_removal(index);
         }
     }
 
@@ -295,11 +300,16 @@ impl Engine {
         if knows_better || self.is_leader() || self.removed_at.is_some() {
             return;
         }
-        self.removed_at = Some(index);
-        tell!(INFO, node = %self.config.id, %index, "removed");
-        self.outbox.notify(Action::Removed { index });
+        self.note_removal(index);
         if !matches!(self.role, Role::Follower) {
             self.step_down();
         }
+    }
+
+    /// This node is no member as of `index`, and its host may want to know.
+    fn note_removal(&mut self, index: LogIndex) {
+        self.removed_at = Some(index);
+        tell!(INFO, node = %self.config.id, %index, "removed");
+        self.outbox.notify(Action::Removed { index });
     }
 }

@@ -52,6 +52,8 @@ fn a_leader_that_removes_itself_does_not_count_itself_and_leads_until_that_is_co
         (i(2), RoleName::Follower, None),
         "both hold it: it leaves at once"
     );
+    let says_so = actions.contains(&Action::Removed { index: i(2) });
+    assert!(says_so && status.removed, "nobody else would tell it");
     let tells_commit = |body: &&&Body| {
         matches!(body, Body::Append { entries, commit, .. }
             if entries.is_empty() && *commit == i(2))

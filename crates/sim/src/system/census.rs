@@ -122,11 +122,16 @@ impl System {
             | Said::TimeoutNow
             | Said::Other => None,
         };
+        // A leader that removes itself sees that committed, and is told by nobody.
+        let is_committed = life.hearing.since <= life.glimpse.commit;
+        let by_itself = before.role == RoleName::Leader && is_committed;
+        let by_itself = by_itself.then_some(life.hearing.since);
         let mut outcome = broken(
             Property::TruthfulRemoval,
             format_args!("{id} believes that it was removed, and nobody said so"),
         );
-        for index in life.hearing.notes.iter().filter_map(index) {
+        let told = life.hearing.notes.iter().filter_map(index);
+        for index in told.chain(by_itself) {
             let own = life.written.membership_at(life.written.last());
             // A later one that came to nothing is no better knowledge.
             let own = own.filter(|(since, _)| {
