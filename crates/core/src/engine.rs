@@ -225,7 +225,7 @@ impl Engine {
         self.end_suspicion();
         match &self.role {
             Role::Candidate(_) => self.count_own_vote(),
-            // What is committed already moves nothing.
+            // Where all of it is committed, our part completes no new majority.
             Role::Leader(_) if self.writes.durable() > self.commit => self.advance_commit(),
             Role::Follower | Role::PreCandidate(_) | Role::Leader(_) => {}
         }

@@ -237,6 +237,7 @@ impl Entries {
             return entry.size_bytes();
         }
         match &self.held {
+            // One was answered above.
             Held::Nothing | Held::One(_) => 0,
             Held::Many(part) => part.bytes,
         }
@@ -313,6 +314,7 @@ impl Deref for Entries {
             return slice::from_ref(entry);
         }
         match &self.held {
+            // One was answered above.
             Held::Nothing | Held::One(_) => &[],
             Held::Many(part) => part.entries(),
         }

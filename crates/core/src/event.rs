@@ -72,7 +72,7 @@ pub enum Event {
     Applied(LogIndex),
     /// A snapshot of this node's state machine is on stable storage, as
     /// [`Action::SnapshotDue`](crate::Action::SnapshotDue) asked or because the host wanted one.
-    /// One that is wrong, or older than the newest, counts as [`Self::SnapshotFailed`].
+    /// One that is wrong counts as [`Self::SnapshotFailed`].
     SnapshotTaken(SnapshotMeta),
     /// The snapshot that was due could not be taken. It will be due again.
     SnapshotFailed,

@@ -25,8 +25,8 @@ const USUAL_ACTIONS: usize = 4;
 pub(crate) struct Outbox {
     /// Has room before anything is put there, so that the first action need not make it.
     actions: Vec<Action>,
-    /// The place of the last of `actions`.
-    newest: usize,
+    /// The last place that has an action; `EARLY` without any.
+    highest: usize,
     /// How many actions there are in each place.
     counts: [u32; NOTICES + 1],
     hard_state: Option<(WriteId, HardState)>,
@@ -36,7 +36,7 @@ impl Default for Outbox {
     fn default() -> Self {
         Self {
             actions: Vec::with_capacity(USUAL_ACTIONS),
-            newest: EARLY,
+            highest: EARLY,
             counts: Default::default(),
             hard_state: None,
         }
@@ -115,7 +115,7 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// The actions of the step, in causal order. `unsaved` is the newest save of the hard state
+    /// The actions of the step, in causal order. `unsaved` is the highest save of the hard state
     /// that is not durable, of this step or an earlier one: every message carries the term, so
     /// none may leave before it [Raft 5.1].
     #[inline]
@@ -135,7 +135,11 @@ impl Outbox {
                 moved.rotate_left(early);
             }
         }
-        self.newest = EARLY;
+        debug_assert!(
+            writes(&actions).is_sorted(),
+            "writes are performed in the order in which they were issued"
+        );
+        self.highest = EARLY;
         self.counts = Default::default();
         actions
     }
@@ -145,8 +149,8 @@ impl Outbox {
     /// where it will stand, once there is room for it, and not moved there.
     #[inline]
     fn put<const PLACE: usize>(&mut self, action: impl FnOnce() -> Action) {
-        if PLACE >= self.newest {
-            self.newest = PLACE;
+        if PLACE >= self.highest {
+            self.highest = PLACE;
             self.actions.extend(iter::once_with(action));
         } else {
             self.actions.insert(self.end_of(PLACE), action());
@@ -172,10 +176,24 @@ fn hold_back(actions: &mut [Action], unsaved: WriteId) {
     }
 }
 
+/// The writes among these actions.
+fn writes(actions: &[Action]) -> impl Iterator<Item = WriteId> {
+    actions.iter().filter_map(|action| {
+        if let Action::SaveHardState { write, .. }
+        | Action::AppendEntries { write, .. }
+        | Action::InstallSnapshot { write, .. } = action
+        {
+            Some(*write)
+        } else {
+            None
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Body, EntryId, Incarnation, NodeId, Term};
+    use crate::{Body, EntryId, Incarnation, LogIndex, NodeId, Term};
 
     fn message() -> Message {
         Message {
@@ -249,6 +267,53 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    /// An action of this place that carries `number`.
+    fn put(outbox: &mut Outbox, place: usize, number: u64) {
+        let through = EntryId::new(LogIndex::new(number), Term::new(1));
+        let needs = WriteId::new(number);
+        match place {
+            EARLY => outbox.send(Message {
+                term: Term::new(number),
+                ..message()
+            }),
+            LOADS => outbox.put::<LOADS>(|| Action::PurgeLog { through }),
+            WRITES => outbox.append(needs, Entries::empty()),
+            ANSWERS => outbox.answer(message(), needs),
+            RESTORES => outbox.purge(through),
+            APPLIES => outbox.put::<APPLIES>(|| Action::PurgeLog { through }),
+            NOTICES => outbox.notify(Action::PurgeLog { through }),
+            _ => unreachable!("there are seven places"),
+        }
+    }
+
+    fn number(action: &Action) -> u64 {
+        if let Action::Send { needs, message } = action {
+            return needs.get().max(message.term.get());
+        }
+        if let Action::PurgeLog { through } = action {
+            return through.index.get();
+        }
+        writes(core::slice::from_ref(action)).next().unwrap().get()
+    }
+
+    #[test]
+    fn actions_put_in_any_order_come_out_by_place_and_then_as_they_were_put() {
+        let mut outbox = Outbox::default();
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..2000 {
+            let mut expected: Vec<(usize, u64)> = Vec::new();
+            for number in 2..rng.u64(2..14) {
+                let place = rng.usize(EARLY..=NOTICES);
+                put(&mut outbox, place, number);
+                expected.push((place, number));
+            }
+            expected.sort_by_key(|&(place, _)| place);
+            let numbers: Vec<u64> = outbox.seal(WriteId::NONE).iter().map(number).collect();
+            let expected: Vec<u64> = expected.iter().map(|&(_, number)| number).collect();
+            assert_eq!(numbers, expected);
+        }
     }
 
     #[test]

@@ -55,7 +55,7 @@ enum Taking {
     Idle,
     /// The host was asked. With the bytes that were counted when it was.
     Asked(u64),
-    /// It failed: ask again at this time.
+    /// It failed, or was of no use: ask again at this time.
     RetryAt(Time),
 }
 
@@ -194,6 +194,13 @@ impl Snapshots {
     pub(crate) fn failed(&mut self, retry_at: Time) {
         if let Taking::Asked(bytes) = self.taking {
             self.applied(bytes);
+            self.taking = Taking::RetryAt(retry_at);
+        }
+    }
+
+    /// The host has taken one, and a newer one has come meanwhile: what was counted is in that.
+    pub(crate) const fn overtaken(&mut self, retry_at: Time) {
+        if let Taking::Asked(_) = self.taking {
             self.taking = Taking::RetryAt(retry_at);
         }
     }

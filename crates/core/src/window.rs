@@ -243,6 +243,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_appended_last_is_cut_like_any_other_run() {
+        assert_eq!(indexes_through(&window(), 7, 9, 3).unwrap(), [7, 8, 9]);
+        assert_eq!(indexes_through(&window(), 7, 9, 2).unwrap(), [7, 8]);
+        assert_eq!(indexes_through(&window(), 7, 8, 9).unwrap(), [7, 8]);
+        assert_eq!(indexes_through(&window(), 8, 9, 9).unwrap(), [8, 9]);
+        assert_eq!(indexes_through(&window(), 6, 9, 9).unwrap(), [6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn a_cut_between_runs_keeps_the_one_before_and_one_inside_a_run_keeps_it_whole() {
+        let mut cut = window();
+        cut.truncate_from(LogIndex::new(6));
+        assert_eq!(indexes(&cut, 3, 99).unwrap(), [3, 4, 5]);
+        assert_eq!(cut.bytes, 3 * ENTRY);
+        let mut purged = window();
+        purged.purge_through(LogIndex::new(8));
+        assert_eq!(
+            (purged.first(), purged.bytes),
+            (LogIndex::new(7), 3 * ENTRY)
+        );
+        purged.purge_through(LogIndex::new(9));
+        assert_eq!((purged.first(), purged.bytes), (LogIndex::new(10), 0));
+    }
+
+    #[test]
     fn every_entry_is_found_however_the_runs_are_cut() {
         let mut window = Window::after(LogIndex::NONE);
         let mut next = 1;

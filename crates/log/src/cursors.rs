@@ -7,7 +7,7 @@ use crate::frame::{Frame, Place};
 use crate::positions::Mark;
 
 /// Cursors kept: one for the state machine, two for the peers that may lag while a leader of five
-/// still commits, and one for a learner.
+/// still commits, and one for a learner. With more readers in turns each walks from its mark.
 const KEPT: usize = 4;
 
 /// How far a walk through frames has come.
@@ -61,9 +61,10 @@ impl Cursor {
 /// after a cursor came to stand somewhere stands beyond it.
 ///
 /// So nobody has to tell a cursor that the log has changed. An entry that takes the place of
-/// others starts a stretch, whose mark, like every later one, is beyond all cursors of before. A
-/// cursor beyond the mark of a stretch therefore came there on a walk through that very stretch,
-/// and no entry of the stretch was replaced since. Entries that are gone have no stretch.
+/// others starts a stretch, whose mark, like every later one, is beyond all cursors of before.
+/// Whatever is wanted from the replaced entry on is in that stretch or a later one, and no old
+/// cursor is beyond such a mark. For what is wanted before it, a cursor that stood behind the
+/// replaced entry has too high an index. Both are asked in [`Cursors::take`].
 #[derive(Debug, Default)]
 pub(crate) struct Cursors {
     kept: Vec<Cursor>,
@@ -135,16 +136,16 @@ mod tests {
 
     #[test]
     fn the_cursor_that_was_not_moved_for_longest_makes_room() {
-        let mark = mark(1, place(1, 512));
+        let first = mark(1, place(1, 512));
         let mut cursors = kept(&[
             (2, place(1, 600)),
             (3, place(1, 700)),
             (4, place(1, 800)),
             (5, place(1, 900)),
         ]);
-        let moved = cursors.take(LogIndex::new(2), mark).unwrap();
+        let moved = cursors.take(LogIndex::new(2), first).unwrap();
         cursors.keep(moved);
-        cursors.keep(Cursor::at(super::tests::mark(6, place(1, 1000))));
+        cursors.keep(Cursor::at(mark(6, place(1, 1000))));
         let left = cursors.kept.iter().map(|cursor| cursor.index.get());
         assert_eq!(left.collect::<Vec<_>>(), [4, 5, 2, 6]);
     }

@@ -63,7 +63,7 @@ impl<D: Disk> Log<D> {
         }
         let mut found = Gathered::new(from, to.index, limit_bytes);
         let mut stopped = None;
-        // What was read before may have been written over.
+        // Of what was read before, all behind the end of the log may be other bytes now.
         if let Some(segment) = &self.reader.segment {
             self.reader.window.turn_to(segment.size);
         }
@@ -71,9 +71,10 @@ impl<D: Disk> Log<D> {
             let Some(Stretch { mark, until }) = self.positions.stretch(found.next) else {
                 break;
             };
-            let start = self.reader.cursors.take(found.next, mark);
+            // Taken out before anything can fail: a read that fails leaves no cursor.
+            let taken = self.reader.cursors.take(found.next, mark);
             self.open_segment(mark.place.segment)?;
-            let start = start.unwrap_or_else(|| Cursor::at(mark));
+            let start = taken.unwrap_or_else(|| Cursor::at(mark));
             stopped = self.read_stretch(start, until, &mut found)?.or(stopped);
         }
         if let Some(cursor) = stopped {

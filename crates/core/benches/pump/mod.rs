@@ -3,8 +3,11 @@
 //!
 //! The pump is as little of a host as it can be: a message is handed over as it is, a write counts
 //! as durable at once, and what is handed to the state machine counts as applied at once. What it
-//! adds to the engines' own cost is a queue of their answers, which does not allocate once it has
-//! grown, and the vector in which `Event::Propose` takes its commands.
+//! adds to the engines' own cost is the vector in which `Event::Propose` takes its commands, and
+//! that every action is moved out of its vector and every message into its event.
+//!
+//! What an action leads to is done before the next action of its step. So a write is confirmed
+//! before any later one of the same node begins, as long as no step asks for two.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -151,7 +151,7 @@ impl Engine {
     /// The entries from the first on that the log does not hold: none that is committed.
     fn missing(&self, entries: Entries) -> Entries {
         let end = self.log.last().index;
-        // All of what goes on where the log ends, as of a follower that keeps up.
+        // The log holds nothing so far on, as that of a follower that keeps up.
         if entries.first().is_some_and(|first| first.index > end) {
             return entries;
         }
@@ -187,7 +187,9 @@ impl Engine {
         write
     }
 
-    /// Adds entries to the log. Whoever does has them written, by the write that is returned.
+    /// Adds entries to the log. Whoever does has them written, by the write that is returned, and
+    /// before any other.
+    #[must_use]
     pub(super) fn take_into_log(&mut self, entries: &Entries) -> Option<WriteId> {
         let (first, last) = (entries.first()?.index, entries.last()?.index);
         self.room.spend(entries.size_bytes());

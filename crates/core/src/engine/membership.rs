@@ -137,6 +137,7 @@ impl Engine {
         }
         self.append_own([Payload::Membership(bytes)]);
         self.follow_membership();
+        // Also to whoever is a member only now.
         self.replicate_to_all();
         Ok(self.log.last())
     }

@@ -54,6 +54,7 @@ impl Engine {
     /// Appends entries of this leader's term behind its log, as one shared batch, and sends them
     /// to whoever waits for them. They leave while they are written here [Thesis 10.2.1].
     pub(super) fn append_own(&mut self, payloads: impl IntoIterator<Item = Payload>) {
+        debug_assert!(self.is_leader(), "only a leader has entries of its own");
         let term = self.hard.term;
         let mut index = self.log.last().index;
         let entries: Entries = payloads

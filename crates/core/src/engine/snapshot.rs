@@ -6,8 +6,8 @@ use super::Engine;
 use crate::snapshots::Offer;
 use crate::telemetry::tell;
 use crate::{
-    Action, Body, EntryId, LogIndex, Membership, SnapshotMeta, SnapshotOutcome, Term, Violation,
-    WriteId,
+    Action, Body, EntryId, LogIndex, Membership, SnapshotMeta, SnapshotOutcome, Term, Time,
+    Violation, WriteId,
 };
 
 impl Engine {
@@ -209,8 +209,8 @@ impl Engine {
     }
 
     /// A snapshot of our state machine is durable. What the host says of it is checked like what
-    /// a peer says. One that is of no use counts as one that could not be taken: a host that is
-    /// wrong every time would else be asked without a pause.
+    /// a peer says. After one that is of no use there is a pause, as after one that could not be
+    /// taken: a host that is wrong every time would else be asked again and again at once.
     pub(super) fn on_snapshot_taken(&mut self, snapshot: SnapshotMeta) {
         let last = snapshot.last;
         let in_force: (LogIndex, &Membership) = self.memberships.at(last.index);
@@ -226,7 +226,11 @@ impl Engine {
             return self.compact();
         }
         self.counters.dropped += u64::from(!is_sound);
-        self.on_snapshot_failed();
+        if is_newer {
+            self.on_snapshot_failed();
+        } else {
+            self.snapshots.overtaken(self.snapshot_retry_at());
+        }
         // The same one, told twice, is still needed.
         if self.snapshots.find(last) != Some(&snapshot) {
             self.drop_snapshots([snapshot]);
@@ -234,8 +238,11 @@ impl Engine {
     }
 
     pub(super) fn on_snapshot_failed(&mut self) {
-        let retry_at = self.now.after(self.config.heartbeat_interval);
-        self.snapshots.failed(retry_at);
+        self.snapshots.failed(self.snapshot_retry_at());
+    }
+
+    fn snapshot_retry_at(&self) -> Time {
+        self.now.after(self.config.heartbeat_interval)
     }
 
     /// A snapshot that arrives is not needed when the entries came first.

@@ -3,7 +3,7 @@
 //! `paper_install.rs`.
 
 use quorate_core::{
-    Action, AppendOutcome, Body, Event, LoadOutcome, LogIndex, RoleName, SnapshotMeta,
+    Action, AppendOutcome, Body, Entry, Event, LoadOutcome, LogIndex, RoleName, SnapshotMeta,
 };
 
 use super::support::bench::{
@@ -132,4 +132,25 @@ fn a_node_that_wins_while_it_installs_leads_from_behind_the_snapshot() {
     bench.now = bench.now.after(ms(HEARTBEAT_MS));
     let actions = bench.step(Event::Tick { now: bench.now });
     assert_eq!(offers_to(&actions, 3), [9]);
+}
+
+/// Scenario D14: the bytes that were counted when it was asked for are in the newer one.
+#[test]
+fn a_snapshot_that_is_overtaken_by_an_install_makes_none_due_again() {
+    let bytes = 2 * Entry::OVERHEAD_BYTES;
+    let past = node_of(3).configured(|config| config.snapshot_bytes = Some(bytes));
+    let mut bench = past.with_log(&[1, 1]).applied(2).start();
+    let _ = bench.receive(2, 1, append(id(2, 1), entries(3, &[1, 1]), 4));
+    assert!(bench.persist().contains(&Action::SnapshotDue));
+    let _ = bench.step(Event::Applied(i(4)));
+    let _ = receive(&mut bench, 1, snapshot(50, 1));
+    let _ = bench.persist();
+    let _ = bench.step(Event::Applied(i(50)));
+    let actions = bench.step(Event::SnapshotTaken(snapshot(4, 1)));
+    assert_eq!(dropped(&actions), [id(4, 1)]);
+    let _ = bench.receive(2, 1, append(id(50, 1), entries(51, &[1]), 51));
+    let _ = bench.persist();
+    let _ = bench.step(Event::Applied(i(51)));
+    let _ = bench.receive(2, 1, heartbeat(id(51, 1), 51));
+    assert_eq!(bench.sleep(HEARTBEAT_MS), [], "one entry is not enough");
 }
