@@ -1,7 +1,7 @@
 //! RemovedSilent: whoever was removed and knows it, is a learner, has no membership, or may have
 //! lost entries, does not campaign, and so never leads (scenarios A12, C12). A node whose removal
 //! is not committed may: others may need its log [Thesis 4.2.2]. When it is committed, a leader
-//! leaves (scenario C07).
+//! leaves (scenario C07), and says that it is no member: nobody else would tell its host.
 
 use quorate_core::Membership;
 
@@ -41,6 +41,22 @@ pub(crate) fn leads_on(life: LifeId, membership: &Membership, is_committed: bool
     )
 }
 
+/// `life` leads no more in the term that it led, by `membership`, which is committed or not.
+pub(crate) fn leaves(
+    life: LifeId,
+    membership: &Membership,
+    is_committed: bool,
+    knows: bool,
+) -> Check {
+    if membership.contains(life.node) || !is_committed || knows {
+        return Ok(());
+    }
+    broken(
+        Property::RemovedSilent,
+        format_args!("{life} led until its removal was committed, and does not say so"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +87,15 @@ mod tests {
         assert!(leads_on(1, false).is_ok() && leads_on(2, true).is_ok());
         must_fire(Property::RemovedSilent, leads_on(1, true));
         must_fire(Property::RemovedSilent, leads_on(4, true));
+    }
+
+    #[test]
+    fn fires_when_a_leader_does_not_say_that_it_is_no_member() {
+        let membership = Membership::new([n(2), n(3)], []);
+        let leaves =
+            |node, is_committed, knows| super::leaves(life(node), &membership, is_committed, knows);
+        assert!(leaves(1, true, true).is_ok() && leaves(1, false, false).is_ok());
+        assert!(leaves(2, true, false).is_ok(), "it lost its majority");
+        must_fire(Property::RemovedSilent, leaves(1, true, false));
     }
 }

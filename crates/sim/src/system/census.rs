@@ -94,6 +94,11 @@ impl System {
             let is_committed = life.hearing.since <= after.commit && life.former.is_none();
             removed_silent::leads_on(id, &life.membership, is_committed)?;
         }
+        let has_left = before.role == RoleName::Leader && after.role == RoleName::Follower;
+        if has_left && before.term == after.term {
+            let is_committed = life.hearing.since <= after.commit && life.former.is_none();
+            removed_silent::leaves(id, &life.membership, is_committed, after.removed)?;
+        }
         let is_same = before.role == after.role && before.term == after.term;
         if is_same || after.role == RoleName::Follower {
             return Ok(());

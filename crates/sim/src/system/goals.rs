@@ -32,12 +32,14 @@ impl System {
     ) {
         let goals = &mut self.goals;
         goals.counted(&before.counters, &status.counters);
-        goals.reach_if(status.removed, Goal::RemovedTold);
         let leads = status.role == RoleName::Leader;
         let led = before.role == RoleName::Leader && !leads;
         if led {
             goals.led(id.node, before.term, status);
         }
+        // Not by itself, as a leader that removed itself.
+        let is_told = status.removed && !before.removed && !led;
+        goals.reach_if(is_told, Goal::RemovedTold);
         if leads {
             goals.awaits(&status.peers, &self.knobs.engine);
         }

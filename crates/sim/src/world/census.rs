@@ -30,6 +30,7 @@ impl World {
     ) -> Check {
         self.observe_membership(id, after, status)?;
         self.observe_campaign(id, before, after)?;
+        self.observe_removed_leader(id, before, after)?;
         self.observe_transfer(id, cause, before, after, actions)?;
         self.observe_retention(id, before, status)?;
         for action in actions {
@@ -162,6 +163,22 @@ impl World {
             before.removed && after.removed,
             before.suspect,
         )
+    }
+
+    /// Whoever leads and is removed leaves when that is committed, and says so.
+    fn observe_removed_leader(&self, id: LifeId, before: &Glimpse, after: &Glimpse) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let (since, membership) = &life.membership;
+        let is_committed = *since <= after.commit;
+        if after.role == RoleName::Leader {
+            return removed_silent::leads_on(id, membership, is_committed);
+        }
+        if before.role == RoleName::Leader && before.term == after.term {
+            return removed_silent::leaves(id, membership, is_committed, after.removed);
+        }
+        Ok(())
     }
 
     /// A node was told that it is no member.

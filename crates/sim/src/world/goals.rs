@@ -45,7 +45,8 @@ impl World {
                 Action::InstallSnapshot {
                     discard_log: true, ..
                 } => self.goals.reach(Goal::LogDiscarded),
-                Action::Removed { .. } => self.goals.reach(Goal::RemovedTold),
+                // Not by itself, as a leader that removed itself.
+                Action::Removed { .. } => self.goals.reach_if(!led, Goal::RemovedTold),
                 Action::HandedOver { .. } => self.goals.reach(Goal::TransferCompleted),
                 Action::ReadReady { .. } => {
                     let follows = status.role == RoleName::Follower;
