@@ -29,14 +29,14 @@ impl Engine {
             let Some(peer) = leadership.peers.get_mut(position) else {
                 return;
             };
-            let from = peer.next();
-            if from <= self.log.before().index && peer.receives().is_none() {
-                return self.offer_snapshot(position);
-            }
             let (messages, bytes) = (
                 self.config.max_inflight_messages,
                 self.config.max_inflight_bytes,
             );
+            let from = peer.next();
+            if from <= self.log.before().index && peer.receives().is_none() {
+                return self.offer_snapshot(position);
+            }
             if from > last || !peer.may_send(messages, bytes) {
                 return;
             }

@@ -219,17 +219,19 @@ impl Engine {
             && self.log.contains(last)
             && last.index > self.log.before().index
             && in_force == (snapshot.membership_index, &snapshot.membership);
-        let is_newer = last.index > self.snapshots.last().index;
-        if is_sound && is_newer && self.snapshots.installing().is_none() {
+        // One that is being installed is newer than all that was applied.
+        let newest = self.snapshots.installing().or(self.snapshots.newest());
+        let is_overtaken = newest.is_some_and(|newest| last.index <= newest.last.index);
+        if is_sound && !is_overtaken {
             self.snapshots.taken();
             self.snapshots.replace(snapshot);
             return self.compact();
         }
         self.counters.dropped += u64::from(!is_sound);
-        if is_newer {
-            self.on_snapshot_failed();
-        } else {
+        if is_overtaken {
             self.snapshots.overtaken(self.snapshot_retry_at());
+        } else {
+            self.on_snapshot_failed();
         }
         // The same one, told twice, is still needed.
         if self.snapshots.find(last) != Some(&snapshot) {

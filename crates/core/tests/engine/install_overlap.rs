@@ -3,7 +3,8 @@
 //! `paper_install.rs`.
 
 use quorate_core::{
-    Action, AppendOutcome, Body, Entry, Event, LoadOutcome, LogIndex, RoleName, SnapshotMeta,
+    Action, AppendOutcome, Body, Entry, EntryId, Event, LoadOutcome, LogIndex, RoleName,
+    SnapshotMeta,
 };
 
 use super::support::bench::{
@@ -134,23 +135,51 @@ fn a_node_that_wins_while_it_installs_leads_from_behind_the_snapshot() {
     assert_eq!(offers_to(&actions, 3), [9]);
 }
 
-/// Scenario D14: the bytes that were counted when it was asked for are in the newer one.
-#[test]
-fn a_snapshot_that_is_overtaken_by_an_install_makes_none_due_again() {
+/// A follower that was asked for a snapshot of entry 4, because of the bytes of two entries.
+fn asked_by_bytes() -> Bench {
     let bytes = 2 * Entry::OVERHEAD_BYTES;
     let past = node_of(3).configured(|config| config.snapshot_bytes = Some(bytes));
     let mut bench = past.with_log(&[1, 1]).applied(2).start();
     let _ = bench.receive(2, 1, append(id(2, 1), entries(3, &[1, 1]), 4));
     assert!(bench.persist().contains(&Action::SnapshotDue));
     let _ = bench.step(Event::Applied(i(4)));
-    let _ = receive(&mut bench, 1, snapshot(50, 1));
-    let _ = bench.persist();
-    let _ = bench.step(Event::Applied(i(50)));
-    let actions = bench.step(Event::SnapshotTaken(snapshot(4, 1)));
-    assert_eq!(dropped(&actions), [id(4, 1)]);
-    let _ = bench.receive(2, 1, append(id(50, 1), entries(51, &[1]), 51));
-    let _ = bench.persist();
-    let _ = bench.step(Event::Applied(i(51)));
-    let _ = bench.receive(2, 1, heartbeat(id(51, 1), 51));
-    assert_eq!(bench.sleep(HEARTBEAT_MS), [], "one entry is not enough");
+    bench
+}
+
+/// Scenario D14: nothing that was counted is in a snapshot of nothing.
+#[test]
+fn a_snapshot_of_nothing_counts_as_one_that_could_not_be_taken() {
+    let mut bench = asked_by_bytes();
+    let nothing = SnapshotMeta {
+        last: EntryId::NONE,
+        ..snapshot(4, 1)
+    };
+    assert_eq!(dropped(&bench.step(Event::SnapshotTaken(nothing))).len(), 1);
+    assert!(bench.sleep(HEARTBEAT_MS).contains(&Action::SnapshotDue));
+}
+
+/// Scenario D14: the bytes that were counted when it was asked for are in the newer one.
+#[test]
+fn a_snapshot_that_is_overtaken_by_an_install_makes_none_due_again() {
+    for is_installed in [false, true] {
+        let mut bench = asked_by_bytes();
+        let _ = receive(&mut bench, 1, snapshot(50, 1));
+        let report = |bench: &mut Bench| {
+            let actions = bench.step(Event::SnapshotTaken(snapshot(4, 1)));
+            assert_eq!(dropped(&actions), [id(4, 1)]);
+        };
+        if !is_installed {
+            report(&mut bench);
+        }
+        let _ = bench.persist();
+        let _ = bench.step(Event::Applied(i(50)));
+        if is_installed {
+            report(&mut bench);
+        }
+        let _ = bench.receive(2, 1, append(id(50, 1), entries(51, &[1]), 51));
+        let _ = bench.persist();
+        let _ = bench.step(Event::Applied(i(51)));
+        let _ = bench.receive(2, 1, heartbeat(id(51, 1), 51));
+        assert_eq!(bench.sleep(HEARTBEAT_MS), [], "one entry is not enough");
+    }
 }
