@@ -115,7 +115,7 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// The actions of the step, in causal order. `unsaved` is the highest save of the hard state
+    /// The actions of the step, in causal order. `unsaved` is the newest save of the hard state
     /// that is not durable, of this step or an earlier one: every message carries the term, so
     /// none may leave before it [Raft 5.1].
     #[inline]

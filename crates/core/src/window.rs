@@ -252,11 +252,15 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_between_runs_keeps_the_one_before_and_one_inside_a_run_keeps_it_whole() {
+    fn truncation_between_runs_keeps_the_one_before() {
         let mut cut = window();
         cut.truncate_from(LogIndex::new(6));
         assert_eq!(indexes(&cut, 3, 99).unwrap(), [3, 4, 5]);
         assert_eq!(cut.bytes, 3 * ENTRY);
+    }
+
+    #[test]
+    fn a_purge_inside_a_run_keeps_all_of_it() {
         let mut purged = window();
         purged.purge_through(LogIndex::new(8));
         assert_eq!(

@@ -80,6 +80,7 @@ mod tests {
             super::campaigns(life(1), &nobody, true, false, false),
         );
     }
+
     #[test]
     fn fires_when_a_leader_outlives_its_removal() {
         let membership = Membership::new([n(2), n(3)], [n(4)]);

@@ -90,22 +90,19 @@ impl System {
             return Ok(());
         };
         let after = life.glimpse;
+        let is_committed = life.hearing.since <= after.commit && life.former.is_none();
         if after.role == RoleName::Leader {
-            let is_committed = life.hearing.since <= after.commit && life.former.is_none();
             removed_silent::leads_on(id, &life.membership, is_committed)?;
-        }
-        let has_left = before.role == RoleName::Leader && after.role == RoleName::Follower;
-        if has_left && before.term == after.term {
-            let is_committed = life.hearing.since <= after.commit && life.former.is_none();
+        } else if before.role == RoleName::Leader && before.term == after.term {
             removed_silent::leaves(id, &life.membership, is_committed, after.removed)?;
         }
         let is_same = before.role == after.role && before.term == after.term;
         if is_same || after.role == RoleName::Follower {
             return Ok(());
         }
-        let is_committed = life.hearing.since <= before.commit && life.former.is_none();
+        let was_committed = life.hearing.since <= before.commit && life.former.is_none();
         let is_told = before.removed && after.removed;
-        removed_silent::campaigns(id, &life.membership, is_committed, is_told, before.suspect)
+        removed_silent::campaigns(id, &life.membership, was_committed, is_told, before.suspect)
     }
 
     /// A node that believes since this turn that it was removed was told the truth.
