@@ -77,12 +77,26 @@ impl Engine {
         let oldest = if is_ahead { committed } else { Term::ZERO };
         let is_sound_term = term > Term::ZERO && term >= oldest && term <= self.hard.term;
         // Where the log holds the same entry, it holds the same members.
-        let here = self.memberships.at(index);
-        let is_same = here == (snapshot.membership_index, &snapshot.membership);
-        let is_known = is_same || !is_ahead || !self.log.contains(snapshot.last);
+        let is_in_log = is_ahead && self.log.contains(snapshot.last);
+        let is_known = !is_in_log || self.has_members_of(snapshot);
         let is_sound_membership =
             snapshot.membership_index <= index && !snapshot.membership.voters().is_empty();
         is_sound_id && is_sound_term && is_sound_membership && is_known
+    }
+
+    /// Whether the members in the snapshot can be those in force at its last entry, which the log
+    /// holds. The founders stand in no entry: nodes need not agree on where they are, and one that
+    /// was added does not know who they were.
+    fn has_members_of(&self, snapshot: &SnapshotMeta) -> bool {
+        let there = &snapshot.membership;
+        let (since, here) = self.memberships.at(snapshot.last.index);
+        if since != snapshot.membership_index {
+            return false;
+        }
+        let are_unknown = here.voters().is_empty();
+        let are_alike = here.voters() == there.voters() && here.learners() == there.learners();
+        let is_founding = since == LogIndex::NONE;
+        here == there || (is_founding && (are_unknown || are_alike))
     }
 
     /// What is committed here equals the leader's log. A snapshot that says otherwise must not

@@ -3,8 +3,8 @@
 //! one is in `paper_snapshots.rs`, losing power in between in `crash_points.rs`.
 
 use quorate_core::{
-    Action, AppendOutcome, Body, EntryId, Event, RoleName, SnapshotMeta, SnapshotOutcome,
-    Violation, WriteId,
+    Action, AppendOutcome, Body, EntryId, Event, Membership, RoleName, SnapshotMeta,
+    SnapshotOutcome, Violation, WriteId,
 };
 
 use super::support::bench::{Bench, append, heartbeat, node_of, only_send, vote_reply, written};
@@ -173,6 +173,38 @@ fn an_offer_that_no_engine_can_have_made_is_dropped() {
         let mut bench = follower(&[1], 0);
         let actions = bench.receive(2, 1, offer(unsound.clone()));
         assert_eq!(actions, [], "{unsound:?}");
+        assert_eq!(bench.status().counters.dropped, 1);
+    }
+}
+
+/// The founders stand in no entry: they need not agree on addresses, and a node that was added
+/// does not know them. A node that dropped such an offer would be offered it for ever, and be sent
+/// nothing else.
+#[test]
+fn an_offer_that_names_the_founders_otherwise_than_here_is_taken() {
+    let founders = voters(3).with_address(n(1), "here:1");
+    for members in [founders, Membership::default()] {
+        let past = node_of(3).with_log(&[1; 5]).applied(2);
+        let mut bench = past.among(members).start();
+        let mut offered = snapshot(4, 1);
+        offered.membership = voters(3).with_address(n(1), "there:1");
+        let actions = receive(&mut bench, 1, offered);
+        let (_, last, discards_log) = installed(&actions).expect("it is as good as any");
+        assert_eq!((last, discards_log), (id(4, 1), false));
+        assert_eq!(restored(&bench.persist()), Some(id(4, 1)));
+    }
+}
+
+/// What the log holds as an entry cannot be otherwise elsewhere, nor can the founders themselves.
+#[test]
+fn an_offer_that_names_other_members_than_the_log_is_dropped() {
+    let mut others = snapshot(4, 1);
+    others.membership = voters(4);
+    let mut later = snapshot(4, 1);
+    later.membership_index = i(3);
+    for unsound in [others, later] {
+        let mut bench = follower(&[1; 5], 2);
+        assert_eq!(bench.receive(2, 1, offer(unsound)), []);
         assert_eq!(bench.status().counters.dropped, 1);
     }
 }
