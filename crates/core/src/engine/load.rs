@@ -93,7 +93,8 @@ impl Engine {
         let from = self.applies.handed().next();
         match outcome {
             LoadOutcome::Found(entries) if self.are_ours(&entries, from) => {
-                self.applies.keep_loaded(entries);
+                // What is not committed may be replaced before it is its turn.
+                self.applies.keep_loaded(entries.up_to_index(self.commit));
             }
             // While a snapshot replaces the log, its entries may be gone before that is known.
             LoadOutcome::Gone if self.snapshots.installing().is_none() => {

@@ -220,6 +220,23 @@ fn loaded_entries_that_are_not_the_logs_own_are_not_applied() {
     }
 }
 
+/// What a disk returned beyond what was asked for may be replaced before it is committed.
+#[test]
+fn entries_loaded_beyond_the_commit_are_not_applied_when_others_have_replaced_them() {
+    let mut bench = node_of(3).with_log(&[1, 1, 1]).start();
+    let actions = bench.receive(2, 1, heartbeat(id(3, 1), 1));
+    let (load, _, to, _) = loads(&actions)[0];
+    assert_eq!(to, 1, "no more is committed");
+    let outcome = LoadOutcome::Found(entries(1, &[1, 1, 1]));
+    let _ = bench.step(Event::Loaded { load, outcome });
+    let _ = bench.receive(3, 2, append(id(1, 1), entries(2, &[2, 2]), 3));
+    let actions = bench.persist();
+    let apply = Action::Apply {
+        entries: entries(2, &[2, 2]),
+    };
+    assert!(actions.contains(&apply), "{actions:?}");
+}
+
 /// A committed entry that is not on disk was lost there: serving on would hide it.
 #[test]
 fn a_node_stops_when_a_committed_entry_is_missing_on_its_disk() {
