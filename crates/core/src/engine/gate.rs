@@ -106,8 +106,7 @@ impl Engine {
                 suspect,
             } => {
                 if asked == self.hard.term {
-                    self.note_suspect(from, suspect);
-                    self.on_snapshot_reply(asker, round, last, outcome);
+                    self.on_snapshot_reply(asker, (round, last), outcome, suspect);
                 }
             }
             Body::TimeoutNow if is_old => self.counters.dropped += 1,

@@ -69,9 +69,9 @@ impl Engine {
     pub(super) fn on_snapshot_reply(
         &mut self,
         (from, life): (NodeId, Incarnation),
-        round: Round,
-        last: EntryId,
+        (round, last): (Round, EntryId),
         outcome: SnapshotOutcome,
+        suspect: bool,
     ) {
         let (now, patience) = (self.now, self.config.election_timeout_min);
         let (log_end, is_in_log) = (self.log.last().index, self.log.contains(last));
@@ -92,6 +92,7 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
+        peer.suspect = suspect;
         match outcome {
             SnapshotOutcome::Receiving { bytes } => peer.snapshot_progressed(last, bytes),
             SnapshotOutcome::Installed if is_in_log || peer.is_offered(last) => {

@@ -156,7 +156,6 @@ impl Engine {
         let Some(peer) = leadership.peers.get_mut(position) else {
             return;
         };
-        peer.suspect = suspect;
         if round > asked {
             self.counters.dropped += 1;
             return;
@@ -165,6 +164,7 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
+        peer.suspect = suspect;
         match outcome {
             AppendOutcome::Matched(index) => match peer.confirm(index, asked, now) {
                 Confirmed::News => {
@@ -188,16 +188,6 @@ impl Engine {
         }
         self.confirm_reads();
         self.replicate_to(position);
-    }
-
-    /// Takes note of whether a peer says that it may have lost entries.
-    pub(super) fn note_suspect(&mut self, from: NodeId, suspect: bool) {
-        let Role::Leader(leadership) = &mut self.role else {
-            return;
-        };
-        if let Some(peer) = leadership.peers.iter_mut().find(|peer| peer.id == from) {
-            peer.suspect = suspect;
-        }
     }
 
     fn on_refused(&mut self, position: usize, refused: LogIndex, hint: EntryId, round: Round) {

@@ -4,7 +4,7 @@
 
 use quorate_core::{
     Action, AppendOutcome, Body, Entries, EntryId, Event, Floor, Incarnation, Message, RoleName,
-    Round,
+    Round, SnapshotOutcome,
 };
 
 use super::support::bench::{
@@ -12,6 +12,7 @@ use super::support::bench::{
     said_to, saved, vote_request,
 };
 use super::support::outcomes::{ask_transfer, transfer_ends};
+use super::support::snapshots::snapshot_reply;
 use super::support::{HEARTBEAT_MS, entries, i, id, n, r, t};
 
 /// Node 1 of three with a log of these terms, of which it may have lost the end.
@@ -267,6 +268,25 @@ fn a_suspect_is_no_target_of_a_transfer_until_it_is_whole() {
     let _ = leader.receive(3, 1, matched(1, 10, r(0)));
     let actions = ask_transfer(&mut leader, 2, Some(3));
     assert_eq!(said_to(&actions, 3), [&Body::TimeoutNow]);
+}
+
+/// Scenario F07: what an earlier life of it said is not what it is now.
+#[test]
+fn a_late_answer_of_an_earlier_life_makes_no_suspect_whole() {
+    for late in [
+        matched(1, 10, r(0)),
+        snapshot_reply(1, id(10, 1), SnapshotOutcome::Installed),
+    ] {
+        let mut leader = settled_leader();
+        let _ = leader.sleep(HEARTBEAT_MS);
+        let answer = flag(matched(1, 10, r(1)), true);
+        let _ = leader.receive_from_life(3, Incarnation::new(3002), 1, answer);
+        let _ = leader.receive(3, 1, late);
+        let is_suspect = leader.status().peers[1].suspect;
+        assert!(is_suspect, "it has started anew since");
+        let actions = ask_transfer(&mut leader, 1, Some(3));
+        assert_eq!(said_to(&actions, 3), [] as [&Body; 0]);
+    }
 }
 
 /// Every answer to an append carries the flag, also a refusal.
