@@ -247,8 +247,9 @@ impl Engine {
         } else {
             self.on_snapshot_failed();
         }
-        // The same one, told twice, is still needed.
-        if self.snapshots.find(last) != Some(&snapshot) {
+        // The same one, told twice, is still needed, and so is one of its name.
+        let is_same = |kept: &SnapshotMeta| kept.is_named(last, snapshot.checksum);
+        if !self.snapshots.find(last).is_some_and(is_same) {
             self.drop_snapshots([snapshot]);
         }
     }

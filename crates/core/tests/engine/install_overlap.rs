@@ -13,7 +13,7 @@ use super::support::bench::{
 use super::support::snapshots::{
     applied, dropped, installed, offer, offers_to, restored, snapshot,
 };
-use super::support::{HEARTBEAT_MS, entries, i, id, ms, r};
+use super::support::{HEARTBEAT_MS, entries, i, id, ms, n, r, voters};
 
 /// A follower with one entry for each of these terms, of which so many are applied.
 fn follower(log: &[u64], applied: u64) -> Bench {
@@ -182,4 +182,20 @@ fn a_snapshot_that_is_overtaken_by_an_install_makes_none_due_again() {
         let _ = bench.receive(2, 1, heartbeat(id(51, 1), 51));
         assert_eq!(bench.sleep(HEARTBEAT_MS), [], "one entry is not enough");
     }
+}
+
+/// Scenario D08: a snapshot is dropped by its name. The one that was installed says where the
+/// founders are as the leader was told; this node may have been told otherwise.
+#[test]
+fn a_snapshot_taken_of_what_was_installed_does_not_have_that_dropped() {
+    let founders = voters(3).with_address(n(1), "here:1");
+    let past = node_of(3).with_log(&[1; 5]).among(founders);
+    let mut bench = past.applied(2).start();
+    let _ = receive(&mut bench, 1, snapshot(4, 1));
+    assert_eq!(restored(&bench.persist()), Some(id(4, 1)));
+    let _ = bench.step(Event::Applied(i(4)));
+    let mut taken = snapshot(4, 1);
+    taken.membership = bench.engine.membership_at(i(4)).1.clone();
+    assert_ne!(taken, snapshot(4, 1), "the same bytes under the same name");
+    assert_eq!(dropped(&bench.step(Event::SnapshotTaken(taken))), []);
 }
