@@ -159,6 +159,11 @@ impl Snapshots {
         if !is_confirmed(*write) {
             return None;
         }
+        // What was counted until now is in it.
+        self.applied_bytes = 0;
+        if let Taking::Asked(bytes) = &mut self.taking {
+            *bytes = 0;
+        }
         self.installing.take().map(|(_, snapshot)| snapshot)
     }
 

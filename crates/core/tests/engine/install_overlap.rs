@@ -199,3 +199,27 @@ fn a_snapshot_taken_of_what_was_installed_does_not_have_that_dropped() {
     assert_ne!(taken, snapshot(4, 1), "the same bytes under the same name");
     assert_eq!(dropped(&bench.step(Event::SnapshotTaken(taken))), []);
 }
+
+/// What was applied before the install is in the snapshot that was installed, whether one was asked
+/// for because of it or not.
+#[test]
+fn bytes_that_an_installed_snapshot_holds_make_none_due() {
+    for is_asked in [false, true] {
+        let bytes = if is_asked { 2 } else { 3 } * Entry::OVERHEAD_BYTES;
+        let past = node_of(3).configured(|config| config.snapshot_bytes = Some(bytes));
+        let mut bench = past.with_log(&[1, 1]).applied(2).start();
+        let _ = bench.receive(2, 1, append(id(2, 1), entries(3, &[1, 1]), 4));
+        let actions = bench.persist();
+        assert_eq!(actions.contains(&Action::SnapshotDue), is_asked);
+        let _ = receive(&mut bench, 1, snapshot(50, 1));
+        let _ = bench.persist();
+        let _ = bench.step(Event::Applied(i(50)));
+        let mut actions = bench.step(Event::SnapshotFailed);
+        let _ = bench.receive(2, 1, append(id(50, 1), entries(51, &[1]), 51));
+        actions.extend(bench.persist());
+        actions.extend(bench.step(Event::Applied(i(51))));
+        actions.extend(bench.sleep(HEARTBEAT_MS));
+        let is_due = actions.contains(&Action::SnapshotDue);
+        assert!(!is_due, "one entry is not enough: {actions:?}");
+    }
+}
