@@ -248,8 +248,9 @@ impl Engine {
             self.on_snapshot_failed();
         }
         // The same one, told twice, is still needed, and so is one of its name.
-        let is_same = |kept: &SnapshotMeta| kept.is_named(last, snapshot.checksum);
-        if !self.snapshots.find(last).is_some_and(is_same) {
+        let installing = self.snapshots.installing().into_iter();
+        let mut kept = installing.chain(self.snapshots.find(last));
+        if !kept.any(|kept| kept.is_named(last, snapshot.checksum)) {
             self.drop_snapshots([snapshot]);
         }
     }

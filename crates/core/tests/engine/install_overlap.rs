@@ -200,6 +200,20 @@ fn a_snapshot_taken_of_what_was_installed_does_not_have_that_dropped() {
     assert_eq!(dropped(&bench.step(Event::SnapshotTaken(taken))), []);
 }
 
+/// Scenario D08: what a host says of a snapshot can be wrong, and must not cost the one that is on
+/// its way to the disk under the same name.
+#[test]
+fn a_snapshot_that_is_being_installed_is_not_dropped_when_one_of_its_name_is_reported() {
+    let mut bench = follower(&[1], 1);
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    let actions = bench.step(Event::SnapshotTaken(snapshot(9, 1)));
+    assert_eq!(dropped(&actions), [], "nothing of 9 can be applied here");
+    assert_eq!(restored(&bench.persist()), Some(id(9, 1)));
+    let _ = receive(&mut bench, 1, snapshot(12, 1));
+    let actions = bench.step(Event::SnapshotTaken(snapshot(9, 1)));
+    assert_eq!(dropped(&actions), [], "nor the newest meanwhile");
+}
+
 /// What was applied before the install is in the snapshot that was installed, whether one was asked
 /// for because of it or not.
 #[test]
