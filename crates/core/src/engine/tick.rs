@@ -90,6 +90,7 @@ impl Engine {
             tell!(WARN, node = %self.config.id, term = %self.hard.term, "own disk does not answer");
             return self.step_down();
         }
+        let was_free = self.transfer_target().is_none();
         self.expire_transfer();
         let Role::Leader(leadership) = &mut self.role else {
             return;
@@ -104,6 +105,10 @@ impl Engine {
         self.broadcast_heartbeat();
         self.resend_lost(patience);
         self.compact();
+        // Between two transfers others have their chance: a change, or a transfer of a user's.
+        if was_free {
+            self.yield_without_room();
+        }
     }
 
     /// When this leader stops because no majority has answered, if that is before `end`. It must

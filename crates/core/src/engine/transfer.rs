@@ -54,6 +54,21 @@ impl Engine {
         Ok(())
     }
 
+    /// A leader whose disk has no room hands over as soon as somebody is prepared. Nobody is asked
+    /// in vain again before the host says once more that there is no room.
+    pub(super) fn yield_without_room(&mut self) {
+        let Role::Leader(leadership) = &self.role else {
+            return;
+        };
+        if !self.room.is_low() {
+            return;
+        }
+        let best = self.best_target().and_then(|best| leadership.peer(best));
+        if let Some(best) = best.filter(|best| best.failed_transfers == 0) {
+            let _refusal = self.start_transfer(None, Some(best.id));
+        }
+    }
+
     fn check_target(&self, target: NodeId) -> Result<(), TransferRefusal> {
         let membership = self.memberships.latest();
         if target == self.config.id {

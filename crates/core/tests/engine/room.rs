@@ -9,6 +9,7 @@ use quorate_core::{
 use super::support::bench::{
     Bench, append, heartbeat, node_of, only_send, pre_vote_reply, said_to, vote_reply, written,
 };
+use super::support::changes::add_learner;
 use super::support::outcomes::{
     ask_change, ask_transfer, proposal_refusal, ready_reads, refusals, tell_room, transfer_ends,
 };
@@ -94,22 +95,72 @@ fn a_leader_without_room_and_without_a_successor_leads_on_and_serves_reads() {
     assert_eq!(proposal_refusal(&alone.propose(&["x"])), None, "recovered");
 }
 
-/// Scenario F05: a hand-over that fails leaves the leader where it was; it tries another node
-/// next time, since this one may have no room either.
+/// Scenario G08: a host that has told it need not tell it again. Nobody may write here until
+/// another leads.
 #[test]
-fn a_leader_without_room_tries_every_other_node() {
+fn a_leader_without_room_hands_over_as_soon_as_somebody_is_prepared() {
+    let mut leader = node_of(3).leader();
+    let _ = leader.persist();
+    let actions = tell_room(&mut leader, 0);
+    assert_eq!(said_to(&actions, 2), [] as [&Body; 0], "nobody is known");
+    let _ = leader.confirmed_by([2], 1);
+    let actions = leader.sleep(HEARTBEAT_MS);
+    assert!(said_to(&actions, 2).contains(&&Body::TimeoutNow));
+}
+
+/// Scenarios F05, G08: a hand-over that fails leaves the leader where it was. It tries the others,
+/// since the first may have no room either, and leaves them in peace until it is told again.
+#[test]
+fn a_leader_without_room_tries_every_other_node_once_for_each_time_it_is_told() {
     let mut leader = settled_leader(5);
-    let mut tried = Vec::new();
-    for _ in 0..4 {
-        let _ = tell_room(&mut leader, 0);
-        tried.extend(leader.status().transfer_target.map(|node| node.get()));
-        while leader.status().transfer_target.is_some() {
-            let _ = leader.time_out();
-            let _ = leader.confirmed_by([2, 3, 4, 5], 1);
-        }
+    let mut actions = tell_room(&mut leader, 0);
+    let (mut tried, mut is_free) = (Vec::new(), true);
+    for _ in 0..6 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        let is_told = |peer: &u64| said_to(&actions, *peer).contains(&&Body::TimeoutNow);
+        let told: Vec<u64> = [2, 3, 4, 5].into_iter().filter(is_told).collect();
+        assert!(
+            told.is_empty() || is_free,
+            "others have their chance in between"
+        );
+        is_free = leader.status().transfer_target.is_none();
+        tried.extend(told);
+        let _ = leader.confirmed_by([2, 3, 4, 5], 1);
+        actions = leader.sleep(HEARTBEAT_MS);
     }
     tried.sort_unstable();
     assert_eq!(tried, [2, 3, 4, 5], "each may be the only one with room");
+    assert_eq!(leader.status().transfer_target, None);
+    let _ = tell_room(&mut leader, 0);
+    assert!(leader.status().transfer_target.is_some());
+}
+
+/// Scenario G08: the users' own transfer came first, and came to nothing.
+#[test]
+fn a_leader_without_room_hands_over_when_a_transfer_that_ran_has_failed() {
+    let mut leader = settled_leader(3);
+    let _ = ask_transfer(&mut leader, 1, Some(2));
+    let _ = tell_room(&mut leader, 0);
+    let mut tried = Vec::new();
+    for _ in 0..2 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        let actions = leader.sleep(HEARTBEAT_MS);
+        let is_told = |peer: &u64| said_to(&actions, *peer).contains(&&Body::TimeoutNow);
+        tried.extend([2, 3].into_iter().filter(is_told));
+        let _ = leader.confirmed_by([2, 3], 1);
+    }
+    assert_eq!(tried, [3], "once, and not whom it asked in vain");
+}
+
+/// Scenario G08: the last of its room went to what it appended itself.
+#[test]
+fn a_leader_that_used_up_its_room_hands_over() {
+    let mut leader = settled_leader(3);
+    let _ = tell_room(&mut leader, RESERVE);
+    let _ = ask_change(&mut leader, 1, add_learner(4));
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2, 3], 2);
+    let actions = leader.sleep(HEARTBEAT_MS);
+    let is_told = |peer| said_to(&actions, peer).contains(&&Body::TimeoutNow);
+    assert!(is_told(2) || is_told(3), "{actions:?}");
 }
 
 /// A user who asks for a transfer meanwhile is told that one runs.
