@@ -21,7 +21,8 @@ use crate::shape::Shape;
 impl World {
     /// Passes over a tick, in time, that asks for nothing, with an input behind it that is taken at
     /// the same moment; false for any other step. What the engine shows is looked at once, after
-    /// that: there is a tick before every input, and nearly all do nothing.
+    /// that: there is a tick before every input, and nearly all do nothing. One may end a transfer
+    /// without a word, if it was nobody's wish but the engine's.
     pub(super) fn passes_over_tick(
         &mut self,
         node: NodeId,
@@ -33,7 +34,8 @@ impl World {
             return false;
         };
         let is_tick = matches!(cause, Cause::Tick) && actions.is_empty();
-        if !is_tick || life.inbox.is_empty() || pause::is_late(life.due, life.ticked, silence) {
+        let is_quiet = is_tick && life.glimpse.transfer_target.is_none();
+        if !is_quiet || life.inbox.is_empty() || pause::is_late(life.due, life.ticked, silence) {
             return false;
         }
         life.was_late = false;
