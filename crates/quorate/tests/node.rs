@@ -4,7 +4,7 @@
 mod joining;
 mod support;
 
-use quorate::{ProposeError, ReadError, StopReason};
+use quorate::{NodeConfig, ProposeError, ReadError, StopReason};
 use quorate_log::AfterFailedSync;
 use support::{Cluster, HANG, POISON, node_id};
 
@@ -243,4 +243,18 @@ async fn an_oversized_command_is_refused_alone() {
     assert_eq!(outcome, Err(ProposeError::TooLarge { limit_bytes: 7 }));
     assert!(!outcome.unwrap_err().is_ambiguous());
     cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn a_node_starts_with_any_limit_of_its_queue() {
+    let limits: [fn(&mut NodeConfig); 2] = [
+        |config| config.queue = 0,
+        |config| config.queue = usize::MAX,
+    ];
+    for limit in limits {
+        let cluster = Cluster::start_with(limit).await;
+        let leader = cluster.leader().await;
+        assert_eq!(cluster.propose(leader, 1).await, 1);
+        cluster.stop_all().await;
+    }
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use quorate_core::{Incarnation, Membership, Recovered, ValidConfig};
 use quorate_log::{Disk, FreshIds, Identity, Log, LogOptions, Opened, Owner};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::desk::Desk;
 use super::shell::{self, Completion, Shell};
@@ -69,7 +69,7 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         let _ = apply_ended.send(());
     })?;
     let shared = Arc::new(Shared::new(driver.leadership(), counters));
-    let (asks, asked) = mpsc::channel(config.queue.max(1));
+    let (asks, asked) = mpsc::channel(config.queue.clamp(1, Semaphore::MAX_PERMITS));
     let (admin, admin_asked) = mpsc::channel(ADMIN_ASKS);
     let (inbox_sender, inbox) = Inbox::new(INBOX_MESSAGES);
     let shell = Shell {
