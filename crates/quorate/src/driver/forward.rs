@@ -136,8 +136,9 @@ impl<W, R> Driver<W, R> {
     }
 
     fn await_apply(&mut self, first: EntryId, waiters: Vec<W>) {
+        // Neither entry is committed yet: a third leader may bring back the one that was replaced.
         let replaced = self.waiters.append(first, waiters);
-        self.fail_proposals(replaced, &ProposeError::Replaced);
+        self.fail_proposals(replaced, &ProposeError::Unknown);
     }
 
     fn reply_forward(
