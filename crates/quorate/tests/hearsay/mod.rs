@@ -154,3 +154,26 @@ fn an_entry_that_an_uncommitted_one_replaced_is_not_said_to_be_lost() {
     assert_eq!(world.outcome(1), Some(&unknown), "it was committed");
     assert_eq!(world.outcome(2), Some(&unknown));
 }
+
+/// Scenario B19: limits may differ while they are being changed.
+#[test]
+fn a_command_too_large_for_the_leader_is_refused_alone() {
+    let mut world = World::with(|engine, _| engine.max_entry_bytes = 10);
+    let leader = world.elect();
+    let follower = world.follower_of(leader);
+    world.tune = |_, _| {};
+    world.start(follower);
+    world.run(SECOND);
+    assert_eq!(world.elect(), leader);
+    world.propose(follower, 1);
+    let (command, waiter) = (Bytes::from_static(b"eleven byte"), 2);
+    let node = world.nodes.get_mut(&follower).unwrap();
+    node.inputs.push(Input::Propose { command, waiter });
+    world.settle();
+    let too_large = ProposeError::TooLarge { limit_bytes: 10 };
+    assert_eq!(world.outcome(2), Some(&Outcome::Failed(too_large)));
+    let retry = ProposeError::NotLeader {
+        leader: Some(node_id(leader)),
+    };
+    assert_eq!(world.outcome(1), Some(&Outcome::Failed(retry)));
+}
