@@ -36,13 +36,16 @@ impl<F: DiskFile> HardStateFile<F> {
         SlotFile::create(disk, NAME, MAGIC, seed, &content).map(drop)
     }
 
-    /// Opens the file. Returns the witness in it, and which slot is the newest.
+    /// Opens the file. Returns the newest witness in it, and which slot is the newest: of two of
+    /// one generation, an interrupted start leaves the newer witness in the other.
     pub(crate) fn open<D: Disk<File = F>>(
         disk: &D,
         seed: LogSeed,
     ) -> Result<(Self, Witness, Slot), OpenError> {
         let (slots, newest) = SlotFile::open(disk, NAME, MAGIC, seed)?;
         let (saved, witness) = decode(&newest.content);
+        let other = newest.other.map(|content| decode(&content).1);
+        let witness = witness.or_newer(other.unwrap_or_default());
         Ok((
             Self {
                 slots,

@@ -109,7 +109,8 @@ impl<F: DiskFile> Spare<F> {
     /// Zeroes at most `budget` further bytes of `size`, durably. Whether all are zeroed now.
     pub(crate) fn zero(&mut self, size: u64, budget: u64) -> Result<bool, IoFailure> {
         if self.zeroed < size {
-            let portion = budget.max(SECTOR).next_multiple_of(SECTOR);
+            let portion = budget.max(SECTOR).checked_next_multiple_of(SECTOR);
+            let portion = portion.unwrap_or(u64::MAX);
             let to = self.zeroed.saturating_add(portion).min(size);
             self.file.write_zeros(self.zeroed, to)?;
             self.file.sync()?;

@@ -56,8 +56,8 @@ pub(crate) struct Newest {
     pub(crate) generation: u64,
     /// What it says.
     pub(crate) content: Content,
-    /// Whether the other slot verifies too.
-    pub(crate) other_verifies: bool,
+    /// What the other slot says, if it verifies too.
+    pub(crate) other: Option<Content>,
 }
 
 /// A file of two slots.
@@ -106,16 +106,16 @@ impl<F: DiskFile> SlotFile<F> {
         let displaced = a.displaced().max(b.displaced());
         let newest = match (a.own(), b.own()) {
             (None, None) => return Err(damaged(DamageKind::NoCopy).into()),
-            (Some(a), None) => a.newest(Slot::A, false),
-            (None, Some(b)) => b.newest(Slot::B, false),
-            (Some(a), Some(b)) if a.generation >= b.generation => a.newest(Slot::A, true),
-            (Some(_), Some(b)) => b.newest(Slot::B, true),
+            (Some(a), None) => a.newest(Slot::A, None),
+            (None, Some(b)) => b.newest(Slot::B, None),
+            (Some(a), Some(b)) if a.generation >= b.generation => a.newest(Slot::A, Some(b)),
+            (Some(a), Some(b)) => b.newest(Slot::B, Some(a)),
         };
         // It was meant for the other slot, where something older stands, and went astray.
         if displaced > Some(newest.generation) {
             return Err(damaged(DamageKind::Displaced).into());
         }
-        if !newest.other_verifies {
+        if newest.other.is_none() {
             tracing::warn!(
                 target: "quorate::log",
                 file = name,
@@ -220,12 +220,12 @@ struct Stored {
 }
 
 impl Stored {
-    const fn newest(self, slot: Slot, other_verifies: bool) -> Newest {
+    fn newest(self, slot: Slot, other: Option<Self>) -> Newest {
         Newest {
             slot,
             generation: self.generation,
             content: self.content,
-            other_verifies,
+            other: other.map(|other| other.content),
         }
     }
 }

@@ -4,9 +4,15 @@
 mod joining;
 mod support;
 
-use quorate::{ProposeError, ReadError, StopReason};
+use std::collections::BTreeMap;
+
+use quorate::transport::{Inbox, Local, Transport, TransportError};
+use quorate::{
+    ApplyContext, Bytes, DecodeError, Hub, LogIndex, MemDisk, Node, NodeConfig, NodeId,
+    PeerMessage, ProposeError, ReadError, StartError, StateMachine, StopReason,
+};
 use quorate_log::AfterFailedSync;
-use support::{Cluster, HANG, POISON, node_id};
+use support::{Cluster, HANG, List, POISON, node_id};
 
 #[tokio::test]
 async fn every_node_takes_proposals_and_reads() {
@@ -243,4 +249,84 @@ async fn an_oversized_command_is_refused_alone() {
     assert_eq!(outcome, Err(ProposeError::TooLarge { limit_bytes: 7 }));
     assert!(!outcome.unwrap_err().is_ambiguous());
     cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn a_node_starts_with_any_limit_of_its_queue() {
+    let limits: [fn(&mut NodeConfig); 2] = [
+        |config| config.queue = 0,
+        |config| config.queue = usize::MAX,
+    ];
+    for limit in limits {
+        let cluster = Cluster::start_with(limit).await;
+        let leader = cluster.leader().await;
+        assert_eq!(cluster.propose(leader, 1).await, 1);
+        cluster.stop_all().await;
+    }
+}
+
+/// A machine that claims to hold what its log does not.
+struct Ahead;
+
+impl StateMachine for Ahead {
+    type Command = ();
+    type Response = ();
+
+    fn encode((): &()) -> Bytes {
+        Bytes::new()
+    }
+
+    fn decode(_: Bytes) -> Result<(), DecodeError> {
+        Ok(())
+    }
+
+    fn apply(&mut self, _: ApplyContext, (): ()) {}
+
+    fn last_applied(&self) -> LogIndex {
+        LogIndex::new(7)
+    }
+}
+
+/// A transport that does not start.
+struct Refusing;
+
+impl Transport for Refusing {
+    fn start(&mut self, _: Local, _: Inbox) -> Result<(), TransportError> {
+        Err(TransportError::Used)
+    }
+
+    fn set_peers(&mut self, _: BTreeMap<NodeId, String>) {}
+
+    fn send(&mut self, _: NodeId, _: PeerMessage) {}
+
+    fn shutdown(&mut self) {}
+}
+
+/// Scenario H09: what was wrong is repaired, and the next start finds the disk unlocked.
+#[tokio::test]
+async fn a_start_that_fails_leaves_nothing_running() {
+    let config = || {
+        let founders = [(node_id(1), String::new())].into();
+        let mut config = NodeConfig::new(node_id(1), "test", founders);
+        config.log.segment_bytes = 4096;
+        config
+    };
+    let disk = MemDisk::new();
+    let hub = Hub::new();
+    for _ in 0..50 {
+        let start = Node::start(config(), Ahead, disk.clone(), hub.transport());
+        let outcome = start.await.map(drop);
+        assert!(
+            matches!(outcome, Err(StartError::Recover(_))),
+            "{outcome:?}"
+        );
+        let start = Node::start(config(), List::default(), disk.clone(), Refusing);
+        let outcome = start.await.map(drop);
+        assert!(
+            matches!(outcome, Err(StartError::Transport(_))),
+            "{outcome:?}"
+        );
+    }
+    let start = Node::start(config(), List::default(), disk, hub.transport());
+    start.await.unwrap().shutdown().await;
 }

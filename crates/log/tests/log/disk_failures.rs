@@ -4,8 +4,8 @@
 use std::io::ErrorKind;
 
 use quorate_log::{
-    AfterFailedSync, BirthStage, Crash, DamageKind, DiskCall, Lasting, MemDisk, ReadOutcome,
-    StorageError,
+    AfterFailedSync, BirthStage, Crash, DamageKind, DiskCall, Lasting, MemDisk, OpenError,
+    ReadOutcome, StorageError,
 };
 
 use crate::common::*;
@@ -78,6 +78,41 @@ fn a_start_writes_the_older_copy_of_the_hard_state_first() {
         half_written += usize::from(is_written(&b) && !is_written(&a));
     }
     assert!(half_written > 0, "no failure fell between the two");
+}
+
+/// What an interrupted start has witnessed counts, though only one copy says so.
+#[test]
+fn the_witness_in_either_copy_of_the_hard_state_counts() {
+    let (disk, mut log, _) = started();
+    log.perform(&[append([noop(2, 1)])]).unwrap();
+    drop(log);
+    let before = disk.content("hard-state").unwrap();
+    let last = *written_sectors(&disk.content(&segment(1)).unwrap())
+        .last()
+        .unwrap();
+    let mut half_written = 0;
+    // A start that was not stopped has needed fewer operations.
+    for count in 0..40 {
+        let copy = disk.fork();
+        copy.stop_after(count);
+        let _ = open(&copy);
+        copy.crash(Crash::Power(&mut |_| false));
+        let after = copy.content("hard-state").unwrap();
+        let is_written = |slot: usize| after[slot..slot + SECTOR] != before[slot..slot + SECTOR];
+        if is_written(0) || !is_written(4096) {
+            continue;
+        }
+        half_written += 1;
+        copy.corrupt(&segment(1), |bytes| bytes[last..last + SECTOR].fill(0));
+        let Err(OpenError::Damaged(damage)) = open(&copy) else {
+            panic!("operation {count}: an acknowledged entry was cut off")
+        };
+        assert!(
+            matches!(damage.kind, DamageKind::Acknowledged { .. }),
+            "operation {count}: {damage}"
+        );
+    }
+    assert!(half_written > 0, "no stop fell between the two copies");
 }
 
 /// Scenario G03

@@ -296,6 +296,14 @@ fn bytes_written_stay_in_proportion_to_bytes_appended() {
 }
 
 #[test]
+fn preparing_with_the_largest_budget_prepares_everything_at_once() {
+    let disk = MemDisk::new();
+    let mut log = open(&disk).unwrap().log;
+    assert!(!log.housekeep(u64::MAX).unwrap(), "nothing is left to do");
+    assert!(disk.content(&segment(2)).is_some());
+}
+
+#[test]
 fn preparing_a_segment_ahead_leaves_the_append_that_needs_it_no_extra_work() {
     let disk = MemDisk::new();
     let mut log = open(&disk).unwrap().log;

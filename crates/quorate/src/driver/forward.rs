@@ -32,7 +32,9 @@ impl<W, R> Driver<W, R> {
         let (request, asker) = (self.next_forward, self.config.life);
         self.next_forward += 1;
         self.counters.forwarded_commands += commands.len() as u64;
-        self.waiters.forward(request, waiters, self.now);
+        let sizes = commands.iter().map(|command| command.len() as u64);
+        let sizes = sizes.collect();
+        self.waiters.forward(request, waiters, sizes, self.now);
         let message = PeerMessage::Forward {
             request,
             asker,
@@ -73,6 +75,13 @@ impl<W, R> Driver<W, R> {
 
     /// The leader has answered.
     pub(super) fn on_forward_reply(&mut self, request: u64, outcome: ForwardOutcome) {
+        // Its limit is lower than ours. It takes a batch or leaves it, but not all are to blame.
+        if let ForwardOutcome::Refused(Refusal::TooLarge { limit_bytes }) = outcome {
+            let (larger, others) = self.waiters.answered_by_size(request, limit_bytes);
+            let leader = self.leadership.leader;
+            self.fail_proposals(larger, &ProposeError::TooLarge { limit_bytes });
+            return self.fail_proposals(others, &ProposeError::NotLeader { leader });
+        }
         let Some(waiters) = self.waiters.answered(request) else {
             return;
         };
@@ -136,8 +145,9 @@ impl<W, R> Driver<W, R> {
     }
 
     fn await_apply(&mut self, first: EntryId, waiters: Vec<W>) {
+        // Neither entry is committed yet: a third leader may bring back the one that was replaced.
         let replaced = self.waiters.append(first, waiters);
-        self.fail_proposals(replaced, &ProposeError::Replaced);
+        self.fail_proposals(replaced, &ProposeError::Unknown);
     }
 
     fn reply_forward(

@@ -24,6 +24,8 @@ pub(super) struct Waiters<W, R> {
 struct Forwarded<W> {
     sent_at: Time,
     waiters: Vec<W>,
+    /// Bytes of their commands.
+    sizes: Vec<u64>,
 }
 
 impl<W, R> Waiters<W, R> {
@@ -86,23 +88,46 @@ impl<W, R> Waiters<W, R> {
         (decided, replaced)
     }
 
-    /// These wait for the leader's answer to `request`.
-    pub(super) fn forward(&mut self, request: u64, waiters: Vec<W>, now: Time) {
+    /// These wait for the leader's answer to `request`, with commands of these sizes in bytes.
+    pub(super) fn forward(
+        &mut self,
+        request: u64,
+        waiters: Vec<W>,
+        sizes: Vec<u64>,
+        sent_at: Time,
+    ) {
         self.proposals += waiters.len();
-        self.forwarded.insert(
-            request,
-            Forwarded {
-                sent_at: now,
-                waiters,
-            },
-        );
+        let batch = Forwarded {
+            sent_at,
+            waiters,
+            sizes,
+        };
+        self.forwarded.insert(request, batch);
     }
 
     /// Takes out who waits for the answer to `request`.
     pub(super) fn answered(&mut self, request: u64) -> Option<Vec<W>> {
+        self.take_forwarded(request).map(|batch| batch.waiters)
+    }
+
+    /// The same, those apart whose commands are larger than this many bytes. They come first.
+    pub(super) fn answered_by_size(&mut self, request: u64, bytes: u64) -> (Vec<W>, Vec<W>) {
+        let (mut larger, mut others) = (Vec::new(), Vec::new());
+        let batch = self.take_forwarded(request).into_iter();
+        for (waiter, size) in batch.flat_map(|batch| batch.waiters.into_iter().zip(batch.sizes)) {
+            if size > bytes {
+                larger.push(waiter);
+            } else {
+                others.push(waiter);
+            }
+        }
+        (larger, others)
+    }
+
+    fn take_forwarded(&mut self, request: u64) -> Option<Forwarded<W>> {
         let forwarded = self.forwarded.remove(&request)?;
         self.proposals -= forwarded.waiters.len();
-        Some(forwarded.waiters)
+        Some(forwarded)
     }
 
     /// When the oldest forwarded batch left. Requests are numbered in the order they leave.
@@ -197,7 +222,7 @@ mod tests {
     fn everybody_is_handed_back_exactly_once_when_the_leader_is_gone() {
         let mut waiters = Waiters::<&str, &str>::new();
         assert!(waiters.append(id(9, 4), vec!["a"]).is_empty());
-        waiters.forward(1, vec!["b", "c"], Time::ZERO);
+        waiters.forward(1, vec!["b", "c"], vec![1, 2], Time::ZERO);
         waiters.read(ReadId::new(1), vec!["r"], Time::ZERO);
         assert_eq!(waiters.drain_proposals(), ["a", "b", "c"]);
         assert!(waiters.answered(1).is_none(), "a late answer finds nobody");

@@ -179,7 +179,8 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
         }
         // Looked at in every turn, so that a flood of anything else cannot keep the node from
         // stopping: the queue of a node whose every handle is gone may never be read again.
-        let is_abandoned = self.asks.is_closed() && self.asks.is_empty();
+        // What is in it is then nobody's any more.
+        let is_abandoned = self.asks.is_closed() && (self.asks.is_empty() || !takes_asks);
         batch.is_shutdown |= is_abandoned || *self.shutdown.borrow();
         fill(&mut batch.completions, || self.completions.try_recv().ok());
         fill(&mut batch.inbox, || self.inbox.try_recv().ok());
@@ -317,4 +318,86 @@ fn take_inputs<S: StateMachine>(
         .chain(admin)
         .chain(asks)
         .chain(shutdown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use quorate_core::{Config, Incarnation, Recovered};
+    use quorate_log::{BirthStage, ClusterId, DirectoryId, Identity};
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+    use crate::driver::DriverConfig;
+    use crate::{ApplyContext, DecodeError, Hub};
+
+    /// A state machine without a state.
+    struct Void;
+
+    impl StateMachine for Void {
+        type Command = ();
+        type Response = ();
+
+        fn encode((): &()) -> Bytes {
+            Bytes::new()
+        }
+
+        fn decode(_: Bytes) -> Result<(), DecodeError> {
+            Ok(())
+        }
+
+        fn apply(&mut self, _: ApplyContext, (): ()) {}
+    }
+
+    /// A driver that takes no proposals.
+    fn busy_driver() -> Driver<Waiter<Void>, ReadTask<Void>> {
+        let node = NodeId::new(1).unwrap();
+        let engine = Config::new(node, 1).validate().unwrap();
+        let founders = BTreeMap::from([(node, String::new())]);
+        let mut config = DriverConfig::new(engine, Incarnation::new(1), founders);
+        config.max_waiting_proposals = 0;
+        let identity = Identity {
+            cluster: ClusterId(1),
+            node,
+            directory: DirectoryId(1),
+            stage: BirthStage::New,
+        };
+        Driver::new(config, identity, Recovered::default(), clock::now()).unwrap()
+    }
+
+    /// Whoever could want an answer is gone, and the queue may never be read.
+    #[tokio::test(start_paused = true)]
+    async fn node_without_handles_stops_though_proposals_wait_that_it_does_not_take() {
+        let driver = busy_driver();
+        let shared = Arc::new(Shared::new(driver.leadership(), Arc::default()));
+        let (_completion, completions) = mpsc::unbounded_channel();
+        let (_inbox, inbox) = mpsc::channel(1);
+        let (ask, asks) = mpsc::channel(1);
+        let (operator, admin) = mpsc::channel(1);
+        let shell = Shell {
+            id: NodeId::new(1).unwrap(),
+            driver,
+            transport: Hub::new().transport(),
+            inbox,
+            asks,
+            admin,
+            desk: Desk::default(),
+            completions,
+            storage: std::sync::mpsc::channel().0,
+            apply: std::sync::mpsc::channel().0,
+            shutdown: shared.shutdown.subscribe(),
+            shared,
+            waiting_reads: Arc::default(),
+            hears_peers: true,
+            is_leaving: false,
+        };
+        let (waiter, outcome) = oneshot::channel();
+        let command = Bytes::new();
+        assert!(ask.try_send(Ask::Propose { command, waiter }).is_ok());
+        drop((ask, operator, outcome));
+        let hang = Duration::from_secs(60);
+        let reason = tokio::time::timeout(hang, shell.run()).await;
+        assert_eq!(reason, Ok(StopReason::Requested));
+    }
 }

@@ -1,6 +1,7 @@
 //! Starting a node: opens the log, sets up its three threads and the queues between them. What
 //! the threads do is in `storage.rs`, `apply.rs` and `shell.rs`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc as blocking;
@@ -8,7 +9,7 @@ use std::thread;
 
 use quorate_core::{Incarnation, Membership, Recovered, ValidConfig};
 use quorate_log::{Disk, FreshIds, Identity, Log, LogOptions, Opened, Owner};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::desk::Desk;
 use super::shell::{self, Completion, Shell};
@@ -32,13 +33,32 @@ const MAX_FRAME_BYTES: u32 = 64 * 1024 * 1024;
 /// headers take beyond what limits count for them.
 const FRAME_ALLOWANCE_BYTES: u64 = 1024 * 1024;
 
-/// Starts the threads of a node. Where one of them fails to start, the queues to the others are
-/// dropped, and they end.
+/// Held by every thread of a node for as long as it runs.
+type Running = mpsc::Sender<Infallible>;
+
+/// Starts a node. One that does not start has let go of the disk when this returns.
 pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
     config: NodeConfig,
     state_machine: S,
     disk: D,
     transport: T,
+) -> Result<Node<S>, StartError> {
+    let (running, mut ended) = mpsc::channel(1);
+    let node = start_threads(config, state_machine, disk, transport, running).await;
+    if node.is_err() {
+        let _: Option<Infallible> = ended.recv().await;
+    }
+    node
+}
+
+/// Starts the threads of a node. Where one of them fails to start, the queues to the others are
+/// dropped, and they end.
+async fn start_threads<S: StateMachine, D: Disk, T: Transport>(
+    config: NodeConfig,
+    state_machine: S,
+    disk: D,
+    transport: T,
+    running: Running,
 ) -> Result<Node<S>, StartError> {
     let id = config.engine.id;
     check_founders(&config)?;
@@ -51,16 +71,15 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         requests: storage,
         counters,
         end: storage_end,
-    } = start_storage(&config, disk, completion.clone()).await?;
+    } = start_storage(&config, disk, completion.clone(), &running).await?;
     recovered.applied = state_machine.last_applied();
-
     let local = local(&config, &identity, seed);
     let driver = driver(&config, engine, local.incarnation, identity, recovered)?;
     let (apply, apply_requests) = blocking::channel();
     let (apply_ended, apply_end) = oneshot::channel();
     let waiting_reads = Arc::new(AtomicUsize::new(0));
     let served = Arc::clone(&waiting_reads);
-    spawn(format!("{id}-apply"), move || {
+    spawn(format!("{id}-apply"), &running, move || {
         let guard = Guard::new(completion.clone(), || {
             Completion::ApplyFailed(StopReason::ThreadPanicked { thread: "apply" })
         });
@@ -69,7 +88,7 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         let _ = apply_ended.send(());
     })?;
     let shared = Arc::new(Shared::new(driver.leadership(), counters));
-    let (asks, asked) = mpsc::channel(config.queue.max(1));
+    let (asks, asked) = mpsc::channel(config.queue.clamp(1, Semaphore::MAX_PERMITS));
     let (admin, admin_asked) = mpsc::channel(ADMIN_ASKS);
     let (inbox_sender, inbox) = Inbox::new(INBOX_MESSAGES);
     let shell = Shell {
@@ -96,7 +115,7 @@ pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
         started,
         ends: [storage_end, apply_end],
     };
-    spawn(format!("{id}-driver"), move || host.run(shell))?;
+    spawn(format!("{id}-driver"), &running, move || host.run(shell))?;
     start.await.map_err(|_| StartError::Stopped)??;
     Ok(Node {
         asks,
@@ -120,6 +139,7 @@ async fn start_storage<D: Disk>(
     config: &NodeConfig,
     disk: D,
     completions: mpsc::UnboundedSender<Completion>,
+    running: &Running,
 ) -> Result<StorageThread, StartError> {
     let (requests, requested) = blocking::channel();
     let (ended, end) = oneshot::channel();
@@ -127,7 +147,8 @@ async fn start_storage<D: Disk>(
     let (owner, fresh, options) = opening(config)?;
     let counters = Arc::new(storage::Counters::default());
     let counted = Arc::clone(&counters);
-    spawn(format!("{}-storage", config.engine.id), move || {
+    let name = format!("{}-storage", config.engine.id);
+    spawn(name, running, move || {
         match Log::open(disk, owner, fresh, options) {
             Ok(Opened {
                 log,
@@ -260,8 +281,16 @@ fn check_founders(config: &NodeConfig) -> Result<(), StartError> {
     Err(StartError::Founders { reason })
 }
 
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
-    let spawned = thread::Builder::new().name(name).spawn(run);
+fn spawn(
+    name: String,
+    running: &Running,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<(), StartError> {
+    let running = running.clone();
+    let spawned = thread::Builder::new().name(name).spawn(move || {
+        run();
+        drop(running);
+    });
     spawned.map(drop).map_err(StartError::Thread)
 }
 

@@ -2,7 +2,7 @@
 //! life, and messages in another node's name.
 
 use quorate::{Bytes, ForwardOutcome, Input, PeerMessage, ProposeError};
-use quorate_core::{Body, EntryId, Incarnation, Message};
+use quorate_core::{Body, Entry, EntryId, Incarnation, Message, Payload, Round};
 
 use super::world::{Outcome, World, node_id};
 use super::{SECOND, sent_message};
@@ -87,4 +87,93 @@ fn a_message_in_the_name_of_another_node_is_not_heard() {
     node.inputs.push(Input::Peer { from, message });
     world.settle();
     assert_eq!(term(&world), before, "it took another node's word");
+}
+
+/// Scenario H02: the leader came back in a later term, and its answer is the first that is heard
+/// of that. The entry it speaks of is no more committed than the one that stood there before,
+/// which another leader then commits.
+#[test]
+fn an_entry_that_an_uncommitted_one_replaced_is_not_said_to_be_lost() {
+    let mut world = World::new();
+    let leader = world.elect();
+    world.run(SECOND);
+    let follower = world.follower_of(leader);
+    world.isolate(follower);
+    let term = world.nodes[&follower].driver.leadership().term;
+    let node = world.nodes.get_mut(&follower).unwrap();
+    let prev = EntryId::new(node.driver.status().unwrap().last, term);
+    let index = prev.index.next();
+    for (waiter, term) in [(1u64, term), (2, term.next())] {
+        let command = Bytes::copy_from_slice(&waiter.to_le_bytes());
+        let propose = Input::Propose { command, waiter };
+        let outputs = node.driver.turn(world.now, [propose]);
+        let Some(&PeerMessage::Forward { request, asker, .. }) =
+            outputs.iter().find_map(sent_message)
+        else {
+            panic!("it is passed on")
+        };
+        let outcome = ForwardOutcome::Appended(EntryId::new(index, term));
+        let message = PeerMessage::ForwardReply {
+            request,
+            asker,
+            outcome,
+        };
+        let from = node_id(leader);
+        node.inputs.push(Input::Peer { from, message });
+    }
+    let other = 6 - leader - follower;
+    let command = Payload::Command(Bytes::copy_from_slice(&1u64.to_le_bytes()));
+    let entries = [
+        (index, term, command),
+        (index.next(), term.next().next(), Payload::Noop),
+    ];
+    let entries = entries.map(|(index, term, payload)| Entry {
+        index,
+        term,
+        payload,
+    });
+    let message = PeerMessage::Raft(Message {
+        from: node_id(other),
+        to: node_id(follower),
+        term: term.next().next(),
+        sender: Incarnation::new(other),
+        receiver: Incarnation::UNKNOWN,
+        body: Body::Append {
+            prev,
+            entries: entries.into_iter().collect(),
+            commit: index.next(),
+            round: Round::new(1),
+            last: index.next(),
+        },
+    });
+    let from = node_id(other);
+    node.inputs.push(Input::Peer { from, message });
+    world.settle();
+    assert_eq!(world.nodes[&follower].applied, index.next());
+    let unknown = Outcome::Failed(ProposeError::Unknown);
+    assert_eq!(world.outcome(1), Some(&unknown), "it was committed");
+    assert_eq!(world.outcome(2), Some(&unknown));
+}
+
+/// Scenario B19: limits may differ while they are being changed.
+#[test]
+fn a_command_too_large_for_the_leader_is_refused_alone() {
+    let mut world = World::with(|engine, _| engine.max_entry_bytes = 10);
+    let leader = world.elect();
+    let follower = world.follower_of(leader);
+    world.tune = |_, _| {};
+    world.start(follower);
+    world.run(SECOND);
+    assert_eq!(world.elect(), leader);
+    world.propose(follower, 1);
+    let (command, waiter) = (Bytes::from_static(b"eleven byte"), 2);
+    let node = world.nodes.get_mut(&follower).unwrap();
+    node.inputs.push(Input::Propose { command, waiter });
+    world.settle();
+    let too_large = ProposeError::TooLarge { limit_bytes: 10 };
+    assert_eq!(world.outcome(2), Some(&Outcome::Failed(too_large)));
+    let retry = ProposeError::NotLeader {
+        leader: Some(node_id(leader)),
+    };
+    assert_eq!(world.outcome(1), Some(&Outcome::Failed(retry)));
 }
