@@ -13,6 +13,7 @@ use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::log::Log;
 use crate::memberships::Memberships;
+use crate::message::Envelope;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quorum::Votes;
@@ -22,12 +23,13 @@ use crate::snapshots::Snapshots;
 use crate::telemetry::tell;
 use crate::writes::Writes;
 use crate::{
-    Action, Body, ChangeId, Counters, EntryId, Event, HardState, Incarnation, LoadId, LogIndex,
-    Membership, Message, NodeId, RoleName, Round, Status, Term, Time, TransferId, ValidConfig,
-    Violation, WriteId,
+    Action, ChangeId, Counters, EntryId, Event, HardState, Incarnation, LoadId, LogIndex,
+    Membership, NodeId, RoleName, Round, Status, Term, Time, TransferId, ValidConfig, Violation,
+    WriteId,
 };
 
 mod append;
+mod appends;
 mod commit;
 mod compaction;
 mod election;
@@ -341,15 +343,14 @@ impl Engine {
         }
     }
 
-    /// A message of this node in its present term.
-    fn message(&self, to: NodeId, receiver: Incarnation, body: Body) -> Message {
-        Message {
+    /// The envelope of a message of this node in its present term.
+    fn envelope(&self, to: NodeId, receiver: Incarnation) -> Envelope {
+        Envelope {
             from: self.config.id,
             to,
             term: self.hard.term,
             sender: self.life,
             receiver,
-            body,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The engine's view of its log: the term of every index and the recent entries. What of it is
 //! durable is in `writes.rs`; what is committed is the engine's.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::log_sizes::LogSizes;
@@ -78,7 +79,7 @@ impl Log {
     }
 
     /// Drops everything from the first index of `entries` on and adds them.
-    pub(crate) fn append(&mut self, entries: Entries) {
+    pub(crate) fn append(&mut self, entries: &Entries) {
         let Some(first) = entries.first().map(|entry| entry.index) else {
             return;
         };
@@ -87,7 +88,7 @@ impl Log {
             self.window.truncate_from(first);
             self.sizes.truncate_from(first);
         }
-        self.terms.append(&entries);
+        self.terms.append(entries);
         self.sizes
             .push(self.terms.last_id().index, entries.size_bytes());
         self.window.append(entries);
@@ -95,12 +96,13 @@ impl Log {
 
     /// Entries `from..=through` in memory within `limit_bytes`, but at least one; `None` where the
     /// first is on disk only, or beyond the end.
+    #[inline(always)]
     pub(crate) fn slice(
         &self,
         from: LogIndex,
         through: LogIndex,
         limit_bytes: u64,
-    ) -> Option<Entries> {
+    ) -> Option<Cow<'_, Entries>> {
         self.window.slice(from, through, limit_bytes)
     }
 

@@ -22,6 +22,38 @@ pub struct Message {
     pub body: Body,
 }
 
+/// All of a message but what it says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) from: NodeId,
+    pub(crate) to: NodeId,
+    pub(crate) term: Term,
+    pub(crate) sender: Incarnation,
+    pub(crate) receiver: Incarnation,
+}
+
+impl Envelope {
+    /// The message that says `body`.
+    #[inline(always)]
+    pub(crate) fn with(self, body: Body) -> Message {
+        let Self {
+            from,
+            to,
+            term,
+            sender,
+            receiver,
+        } = self;
+        Message {
+            from,
+            to,
+            term,
+            sender,
+            receiver,
+            body,
+        }
+    }
+}
+
 /// The kinds of message. Each reply names the request it answers (term, and round or id), so
 /// that a late one is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]

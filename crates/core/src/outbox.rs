@@ -21,6 +21,10 @@ const USUAL_ACTIONS: usize = 4;
 
 /// Collects effects during a step, each where it will stand in the end: the vector that is handed
 /// out is the one that they were put in.
+///
+/// What happens to every entry comes as a function that makes it there. A value would be made
+/// somewhere else and moved at once, and a processor that reads in large pieces what was just
+/// written in small ones has to wait for the cache.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// Has room before anything is put there, so that the first action need not make it.
@@ -45,16 +49,21 @@ impl Default for Outbox {
 
 impl Outbox {
     /// Sends a message that reveals nothing unsaved: append, heartbeat, pre-vote, ReadIndex.
-    #[inline]
-    pub(crate) fn send(&mut self, message: Message) {
-        let needs = WriteId::NONE;
-        self.put::<EARLY>(|| Action::Send { needs, message });
+    #[inline(always)]
+    pub(crate) fn send(&mut self, message: impl FnOnce() -> Message) {
+        self.put::<EARLY>(|| Action::Send {
+            needs: WriteId::NONE,
+            message: message(),
+        });
     }
 
     /// Sends a message that claims what `needs` writes: a vote, an answer to an append.
-    #[inline]
-    pub(crate) fn answer(&mut self, message: Message, needs: WriteId) {
-        self.put::<ANSWERS>(|| Action::Send { needs, message });
+    #[inline(always)]
+    pub(crate) fn answer(&mut self, needs: WriteId, message: impl FnOnce() -> Message) {
+        self.put::<ANSWERS>(|| Action::Send {
+            needs,
+            message: message(),
+        });
     }
 
     /// Asks for entries from disk.
@@ -77,8 +86,12 @@ impl Outbox {
     }
 
     /// Writes entries to the log.
-    pub(crate) fn append(&mut self, write: WriteId, entries: Entries) {
-        self.put::<WRITES>(|| Action::AppendEntries { write, entries });
+    #[inline(always)]
+    pub(crate) fn append(&mut self, write: WriteId, entries: impl FnOnce() -> Entries) {
+        self.put::<WRITES>(|| Action::AppendEntries {
+            write,
+            entries: entries(),
+        });
     }
 
     /// Installs a received snapshot.
@@ -101,8 +114,9 @@ impl Outbox {
     }
 
     /// Hands committed and durable entries to the state machine.
-    pub(crate) fn apply(&mut self, entries: Entries) {
-        self.put::<APPLIES>(|| Action::Apply { entries });
+    #[inline(always)]
+    pub(crate) fn apply(&mut self, entries: impl FnOnce() -> Entries) {
+        self.put::<APPLIES>(|| Action::Apply { entries: entries() });
     }
 
     /// Tells whoever waits.
@@ -147,16 +161,25 @@ impl Outbox {
     /// Puts an action behind all that are in this place or an earlier one: at the end, where
     /// decisions are made in the order in which their effects stand. An action is large: it is made
     /// where it will stand, once there is room for it, and not moved there.
-    #[inline]
+    #[inline(always)]
     fn put<const PLACE: usize>(&mut self, action: impl FnOnce() -> Action) {
+        self.actions.extend(iter::once_with(action));
         if PLACE >= self.highest {
             self.highest = PLACE;
-            self.actions.extend(iter::once_with(action));
         } else {
-            self.actions.insert(self.end_of(PLACE), action());
+            self.move_last_to(PLACE);
         }
         if let Some(count) = self.counts.get_mut(PLACE) {
             *count += 1;
+        }
+    }
+
+    /// Moves the last action to the end of this place.
+    #[cold]
+    fn move_last_to(&mut self, place: usize) {
+        let end = self.end_of(place);
+        if let Some(behind) = self.actions.get_mut(end..) {
+            behind.rotate_right(1);
         }
     }
 
@@ -239,10 +262,10 @@ mod tests {
     #[test]
     fn nothing_is_sent_before_a_changed_term_or_vote_is_saved() {
         let mut outbox = Outbox::default();
-        outbox.send(message());
-        outbox.answer(message(), WriteId::NONE);
+        outbox.send(message);
+        outbox.answer(WriteId::NONE, message);
         outbox.save(HardState::default(), || WriteId::new(4));
-        outbox.append(WriteId::new(5), Entries::empty());
+        outbox.append(WriteId::new(5), Entries::empty);
         let actions = outbox.seal(WriteId::new(4));
         assert_eq!(places(&actions), ["save", "append", "send", "send"]);
         for action in &actions {
@@ -256,8 +279,8 @@ mod tests {
     #[test]
     fn a_leader_sends_in_parallel_with_its_own_write() {
         let mut outbox = Outbox::default();
-        outbox.append(WriteId::new(5), Entries::empty());
-        outbox.send(message());
+        outbox.append(WriteId::new(5), Entries::empty);
+        outbox.send(message);
         let actions = outbox.seal(WriteId::NONE);
         assert_eq!(places(&actions), ["send", "append"]);
         assert!(matches!(
@@ -274,13 +297,13 @@ mod tests {
         let through = EntryId::new(LogIndex::new(number), Term::new(1));
         let needs = WriteId::new(number);
         match place {
-            EARLY => outbox.send(Message {
+            EARLY => outbox.send(|| Message {
                 term: Term::new(number),
                 ..message()
             }),
             LOADS => outbox.put::<LOADS>(|| Action::PurgeLog { through }),
-            WRITES => outbox.append(needs, Entries::empty()),
-            ANSWERS => outbox.answer(message(), needs),
+            WRITES => outbox.append(needs, Entries::empty),
+            ANSWERS => outbox.answer(needs, message),
             RESTORES => outbox.purge(through),
             APPLIES => outbox.put::<APPLIES>(|| Action::PurgeLog { through }),
             NOTICES => outbox.notify(Action::PurgeLog { through }),
@@ -319,7 +342,7 @@ mod tests {
     #[test]
     fn a_message_waits_for_a_save_of_an_earlier_step() {
         let mut outbox = Outbox::default();
-        outbox.send(message());
+        outbox.send(message);
         let actions = outbox.seal(WriteId::new(3));
         assert!(matches!(actions[..], [Action::Send { needs, .. }] if needs == WriteId::new(3)));
     }

@@ -1,8 +1,10 @@
 //! The recent entries that are kept in memory: for peers that are nearly up to date and for
 //! apply. A window over the end of the log, bounded in bytes; older entries are on disk only.
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::iter;
 
 use crate::{Entries, LogIndex};
 
@@ -38,10 +40,10 @@ impl Window {
     }
 
     /// Adds a run behind the last.
-    pub(crate) fn append(&mut self, entries: Entries) {
+    pub(crate) fn append(&mut self, entries: &Entries) {
         debug_assert!(!entries.is_empty(), "an empty run cannot be found by index");
         self.bytes += entries.size_bytes();
-        self.runs.push_back(entries);
+        self.runs.extend(iter::once_with(|| entries.clone()));
     }
 
     /// Drops every entry from `index` on.
@@ -60,25 +62,27 @@ impl Window {
     /// Entries `from..=through` within `limit_bytes` (but at least one), where they are in memory.
     /// Shares the memory of one run; only where many small runs are asked for at once, as by a
     /// peer that lags, are they gathered into a new slice, so that one message can carry them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slice(
         &self,
         from: LogIndex,
         through: LogIndex,
         limit_bytes: u64,
-    ) -> Option<Entries> {
+    ) -> Option<Cow<'_, Entries>> {
         // What was appended last and not more, as by whoever keeps up.
         if let Some(run) = self.runs.back()
             && run.first().is_some_and(|first| first.index == from)
             && last_of(run) == through
             && run.size_bytes() <= limit_bytes
         {
-            return Some(run.clone());
+            return Some(Cow::Borrowed(run));
         }
         self.cut_and_gathered((from, through), limit_bytes)
+            .map(Cow::Owned)
     }
 
     /// The same, of any runs.
+    #[inline(never)]
     fn cut_and_gathered(
         &self,
         (from, through): (LogIndex, LogIndex),
@@ -191,9 +195,9 @@ mod tests {
 
     fn window() -> Window {
         let mut window = Window::after(LogIndex::new(2));
-        window.append(run(3..6));
-        window.append(run(6..7));
-        window.append(run(7..10));
+        window.append(&run(3..6));
+        window.append(&run(6..7));
+        window.append(&run(7..10));
         window
     }
 
@@ -276,7 +280,7 @@ mod tests {
         let mut window = Window::after(LogIndex::NONE);
         let mut next = 1;
         for length in [1, 1, 3, 1, 7, 2, 1, 1, 1, 20, 1, 1] {
-            window.append(run(next..next + length));
+            window.append(&run(next..next + length));
             next += length;
         }
         for index in 1..next {
@@ -294,7 +298,7 @@ mod tests {
         assert_eq!(cut.bytes, 2 * ENTRY);
         cut.truncate_from(LogIndex::new(1));
         assert_eq!((cut.first(), cut.bytes), (LogIndex::new(1), 0));
-        cut.append(run(1..2));
+        cut.append(&run(1..2));
         assert_eq!(indexes(&cut, 1, 9).unwrap(), [1]);
     }
 

@@ -67,13 +67,16 @@ impl Engine {
             return;
         }
         self.answered = (asked, round);
-        let body = Body::AppendReply {
-            asked,
-            round,
-            outcome,
-            suspect: self.hard.floor.is_some(),
-        };
-        self.outbox.answer(self.message(from, life, body), needs);
+        let suspect = self.hard.floor.is_some();
+        let envelope = self.envelope(from, life);
+        self.outbox.answer(needs, || {
+            envelope.with(Body::AppendReply {
+                asked,
+                round,
+                outcome,
+                suspect,
+            })
+        });
     }
 
     /// Two leaders of one term: some vote was forgotten (scenario A18).
@@ -183,7 +186,7 @@ impl Engine {
         let Some(write) = self.take_into_log(&missing) else {
             return self.writes.covering(claim);
         };
-        self.outbox.append(write, missing);
+        self.outbox.append(write, || missing);
         write
     }
 
@@ -194,7 +197,7 @@ impl Engine {
         let (first, last) = (entries.first()?.index, entries.last()?.index);
         self.room.spend(entries.size_bytes());
         self.memberships.append(entries);
-        self.log.append(entries.clone());
+        self.log.append(entries);
         Some(self.writes.append(first, last, self.now))
     }
 

@@ -1,5 +1,7 @@
 //! When entries are committed, and their way to the state machine.
 
+use alloc::borrow::Cow;
+
 use super::{Engine, Role};
 use crate::quorum::{majority, reached_by_majority};
 use crate::{Entries, LogIndex};
@@ -58,25 +60,22 @@ impl Engine {
                 return;
             };
             let from = self.applies.handed().next();
-            let entries = self.in_memory(from, end, room);
-            if entries.is_empty() {
+            let loaded = self.applies.loaded();
+            let entries = match loaded.filter(|loaded| starts_at(loaded, from)) {
+                Some(loaded) => Some(Cow::Owned(loaded.up_to_index(end).limited_to(room))),
+                // What is in the window behind `end` is not looked at: it may be much.
+                None => self.log.slice(from, end, room),
+            };
+            let Some(entries) = entries else {
                 return self.load_for_apply(from, end, room);
-            }
+            };
             self.applies.hand_over(&entries);
             self.snapshots.applied(entries.size_bytes());
-            self.outbox.apply(entries);
+            self.outbox.apply(|| Entries::clone(&entries));
         }
     }
+}
 
-    /// Entries `from..=end`, from the window or from what was loaded; none if they are on disk.
-    /// What is in the window behind `end` is not looked at: it may be much.
-    fn in_memory(&self, from: LogIndex, end: LogIndex, limit_bytes: u64) -> Entries {
-        if let Some(loaded) = self.applies.loaded()
-            && loaded.first().is_some_and(|first| first.index == from)
-        {
-            return loaded.up_to_index(end).limited_to(limit_bytes);
-        }
-        let in_window = self.log.slice(from, end, limit_bytes);
-        in_window.unwrap_or_default()
-    }
+fn starts_at(entries: &Entries, index: LogIndex) -> bool {
+    entries.first().is_some_and(|first| first.index == index)
 }

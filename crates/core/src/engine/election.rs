@@ -58,8 +58,8 @@ impl Engine {
     fn ask_voters(&mut self, body: &Body) {
         for &voter in self.memberships.latest().voters() {
             if voter != self.config.id {
-                let message = self.message(voter, Incarnation::UNKNOWN, body.clone());
-                self.outbox.send(message);
+                let envelope = self.envelope(voter, Incarnation::UNKNOWN);
+                self.outbox.send(|| envelope.with(body.clone()));
             }
         }
     }

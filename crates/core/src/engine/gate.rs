@@ -141,8 +141,8 @@ impl Engine {
             outcome: AppendOutcome::Conflict { refused, hint },
             suspect: false,
         };
-        let reply = self.message(to, life, body);
-        self.outbox.answer(reply, WriteId::NONE);
+        let envelope = self.envelope(to, life);
+        self.outbox.answer(WriteId::NONE, || envelope.with(body));
     }
 }
 

@@ -78,7 +78,7 @@ impl Engine {
         let next = peer.next();
         match outcome {
             LoadOutcome::Found(entries) if self.are_ours(&entries, next) => {
-                self.send_entries(position, entries.within(self.config.max_append_bytes));
+                self.send_loaded(position, &entries);
                 self.replicate_to(position);
             }
             LoadOutcome::Found(_) | LoadOutcome::Gone if next <= self.log.before().index => {
@@ -86,6 +86,15 @@ impl Engine {
             }
             // The next heartbeat or answer asks again.
             LoadOutcome::Found(_) | LoadOutcome::Gone | LoadOutcome::Failed => {}
+        }
+    }
+
+    fn send_loaded(&mut self, position: usize, entries: &Entries) {
+        let limit_bytes = self.config.max_append_bytes;
+        if let Some((leadership, mut appends)) = self.appends()
+            && let Some(peer) = leadership.peers.get_mut(position)
+        {
+            appends.send_entries(peer, &entries.within(limit_bytes));
         }
     }
 

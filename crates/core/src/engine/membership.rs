@@ -207,8 +207,8 @@ impl Engine {
         let must_leave = !membership.is_voter(id);
         let is_removed = !membership.contains(id);
         for peer in gone {
-            let notice = self.message(peer.id, peer.life, Body::Removed { index });
-            self.outbox.send(notice);
+            let envelope = self.envelope(peer.id, peer.life);
+            self.outbox.send(|| envelope.with(Body::Removed { index }));
         }
         // Who was waited for may be gone.
         self.confirm_reads();
@@ -285,8 +285,8 @@ impl Engine {
         let is_stranger = !committed.contains(to) && !self.memberships.latest().contains(to);
         let is_certain = self.log.term_at(self.commit) == Some(self.hard.term);
         if is_stranger && is_certain && !committed.voters().is_empty() && self.is_led() {
-            let notice = self.message(to, life, Body::Removed { index });
-            self.outbox.send(notice);
+            let envelope = self.envelope(to, life);
+            self.outbox.send(|| envelope.with(Body::Removed { index }));
         }
     }
 

@@ -36,7 +36,8 @@ impl Engine {
         peer.offered_snapshot(snapshot.last, now);
         let (to, life) = (peer.id, peer.life);
         let body = Body::SnapshotOffer { snapshot, round };
-        self.outbox.send(self.message(to, life, body));
+        let envelope = self.envelope(to, life);
+        self.outbox.send(|| envelope.with(body));
     }
 
     /// Repeats offers from time to time: the peer may have missed one, or have started anew.

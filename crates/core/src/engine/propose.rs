@@ -75,6 +75,6 @@ impl Engine {
             leadership.uncommitted.push(index, entries.size_bytes());
         }
         self.replicate_to_all();
-        self.outbox.append(write, entries);
+        self.outbox.append(write, || entries);
     }
 }

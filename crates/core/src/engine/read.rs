@@ -28,8 +28,8 @@ impl Engine {
             return self.refuse_read(read, Refusal::Overloaded);
         }
         self.forwarded.push(read, self.now);
-        let ask = self.message(leader, Incarnation::UNKNOWN, Body::ReadIndex { read });
-        self.outbox.send(ask);
+        let envelope = self.envelope(leader, Incarnation::UNKNOWN);
+        self.outbox.send(|| envelope.with(Body::ReadIndex { read }));
     }
 
     fn wait_for_apply(&mut self, read: ReadId, index: LogIndex) {
@@ -202,8 +202,9 @@ impl Engine {
         read: ReadId,
         index: Option<LogIndex>,
     ) {
-        let reply = self.message(to, life, Body::ReadIndexReply { read, index });
-        self.outbox.send(reply);
+        let envelope = self.envelope(to, life);
+        self.outbox
+            .send(|| envelope.with(Body::ReadIndexReply { read, index }));
     }
 
     fn refuse_read(&mut self, read: ReadId, reason: Refusal) {

@@ -3,10 +3,11 @@
 
 use core::time::Duration;
 
+use super::appends::Sent;
 use super::{Engine, Role};
-use crate::progress::{Confirmed, Progress, Refused};
+use crate::progress::{Confirmed, Refused};
 use crate::telemetry::tell;
-use crate::{AppendOutcome, Body, Entries, EntryId, Incarnation, LogIndex, NodeId, Round};
+use crate::{AppendOutcome, EntryId, Incarnation, LogIndex, NodeId, Round};
 
 impl Engine {
     /// Sends every peer as much as its pace allows.
@@ -21,106 +22,32 @@ impl Engine {
 
     /// Sends the peer at this position as much as its pace allows.
     pub(super) fn replicate_to(&mut self, position: usize) {
-        let last = self.log.last().index;
         loop {
-            let Role::Leader(leadership) = &mut self.role else {
+            let Some((leadership, mut appends)) = self.appends() else {
                 return;
             };
             let Some(peer) = leadership.peers.get_mut(position) else {
                 return;
             };
-            let (messages, bytes) = (
-                self.config.max_inflight_messages,
-                self.config.max_inflight_bytes,
-            );
-            let from = peer.next();
-            if from <= self.log.before().index && peer.receives().is_none() {
-                return self.offer_snapshot(position);
-            }
-            if from > last || !peer.may_send(messages, bytes) {
-                return;
-            }
-            match self.log.slice(from, last, self.config.max_append_bytes) {
-                Some(entries) => self.send_entries(position, entries),
-                None => return self.load_for_peer(position, from),
+            match appends.send_next(peer) {
+                Sent::Some => {}
+                Sent::Enough => return,
+                Sent::NeedsSnapshot => return self.offer_snapshot(position),
+                Sent::OnDisk(from) => return self.load_for_peer(position, from),
             }
         }
-    }
-
-    /// Sends these entries to the peer at this position; they start at its next index.
-    pub(super) fn send_entries(&mut self, position: usize, entries: Entries) {
-        let (now, commit) = (self.now, self.commit);
-        let Role::Leader(leadership) = &mut self.role else {
-            return;
-        };
-        let round = leadership.round;
-        let Some(peer) = leadership.peers.get_mut(position) else {
-            return;
-        };
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return;
-        };
-        debug_assert_eq!(
-            first.index,
-            peer.next(),
-            "an append starts where the last one ended"
-        );
-        let prev = self.log.id_at(first.index.prev());
-        let end = self.log.last().index;
-        peer.sent_entries(last.index, entries.size_bytes(), now);
-        peer.commit_told = peer.commit_told.max(commit.min(last.index));
-        let (to, life) = (peer.id, peer.life);
-        let body = Body::Append {
-            prev,
-            entries,
-            commit,
-            round,
-            last: end,
-        };
-        self.outbox.send(self.message(to, life, body));
     }
 
     /// Tells every peer that this leader is there, with the newest round and commit index.
     pub(super) fn broadcast_heartbeat(&mut self) {
         let now = self.now;
-        let Role::Leader(leadership) = &mut self.role else {
+        let Some((leadership, mut appends)) = self.appends() else {
             return;
         };
         leadership.lease.asked(leadership.round, now);
-        for position in 0..leadership.peers.len() {
-            self.send_heartbeat(position);
+        for peer in &mut leadership.peers {
+            appends.send_heartbeat(peer);
         }
-    }
-
-    /// An append without entries. It starts at what the peer has confirmed, so that no honest
-    /// peer can refuse it, and its commit index is within the peer's log (scenarios B06, B08).
-    fn send_heartbeat(&mut self, position: usize) {
-        let commit = self.commit;
-        let Role::Leader(leadership) = &mut self.role else {
-            return;
-        };
-        let round = leadership.round;
-        let Some(peer) = leadership.peers.get_mut(position) else {
-            return;
-        };
-        let matched = peer.matched();
-        let commit = commit.min(matched);
-        peer.commit_told = peer.commit_told.max(commit);
-        let (to, life) = (peer.id, peer.life);
-        let prev = if matched >= self.log.before().index {
-            self.log.id_at(matched)
-        } else {
-            // Nothing is known of what was purged; every log agrees with its start.
-            EntryId::NONE
-        };
-        let body = Body::Append {
-            prev,
-            entries: Entries::empty(),
-            commit,
-            round,
-            last: self.log.last().index,
-        };
-        self.outbox.send(self.message(to, life, body));
     }
 
     /// Sends again what a peer has not confirmed for too long.
@@ -223,20 +150,12 @@ impl Engine {
     /// flight the next one carries the news.
     pub(super) fn tell_commit(&mut self) {
         let commit = self.commit;
-        let Role::Leader(leadership) = &self.role else {
+        let Some((leadership, mut appends)) = self.appends() else {
             return;
         };
-        let is_behind =
-            |peer: &Progress| peer.commit_told < commit.min(peer.matched()) && peer.is_idle();
-        if !leadership.peers.iter().any(is_behind) {
-            return;
-        }
-        for position in 0..leadership.peers.len() {
-            let Role::Leader(leadership) = &self.role else {
-                return;
-            };
-            if leadership.peers.get(position).is_some_and(is_behind) {
-                self.send_heartbeat(position);
+        for peer in &mut leadership.peers {
+            if peer.commit_told < commit.min(peer.matched()) && peer.is_idle() {
+                appends.send_heartbeat(peer);
             }
         }
     }

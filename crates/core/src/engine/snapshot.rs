@@ -128,8 +128,8 @@ impl Engine {
             outcome,
             suspect: self.hard.floor.is_some(),
         };
-        let reply = self.message(offer.from, offer.life, body);
-        self.outbox.answer(reply, needs);
+        let envelope = self.envelope(offer.from, offer.life);
+        self.outbox.answer(needs, || envelope.with(body));
     }
 
     /// So much has arrived.

@@ -128,8 +128,8 @@ impl Engine {
         };
         transfer.is_told = true;
         let (to, life) = (peer.id, peer.life);
-        let message = self.message(to, life, Body::TimeoutNow);
-        self.outbox.send(message);
+        let envelope = self.envelope(to, life);
+        self.outbox.send(|| envelope.with(Body::TimeoutNow));
     }
 
     /// The target has not taken over in time: writes go on here.
@@ -189,8 +189,8 @@ impl Engine {
         if told.is_none()
             && let Some((to, life)) = self.prepared_voter()
         {
-            let message = self.message(to, life, Body::TimeoutNow);
-            self.outbox.send(message);
+            let envelope = self.envelope(to, life);
+            self.outbox.send(|| envelope.with(Body::TimeoutNow));
         }
         self.step_down();
     }

@@ -16,8 +16,9 @@ impl Engine {
         let is_newer = campaign > self.hard.term;
         let is_free = is_newer && !self.is_led() && self.knows_members();
         let granted = is_free && self.is_recent_enough(last);
-        let reply = self.message(from, life, Body::PreVoteReply { campaign, granted });
-        self.outbox.send(reply);
+        let envelope = self.envelope(from, life);
+        self.outbox
+            .send(|| envelope.with(Body::PreVoteReply { campaign, granted }));
     }
 
     /// Grants or refuses a vote in the present term [Raft 5.2] [Raft 5.4.1].
@@ -56,8 +57,10 @@ impl Engine {
         campaign: Term,
         granted: bool,
     ) {
-        let reply = self.message(to, life, Body::VoteReply { campaign, granted });
-        self.outbox.answer(reply, crate::WriteId::NONE);
+        let envelope = self.envelope(to, life);
+        self.outbox.answer(crate::WriteId::NONE, || {
+            envelope.with(Body::VoteReply { campaign, granted })
+        });
     }
 
     /// Whether a leader was heard, or led here, within the shortest election timeout. Its
