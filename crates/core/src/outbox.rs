@@ -24,7 +24,8 @@ const USUAL_ACTIONS: usize = 4;
 ///
 /// What happens to every entry comes as a function that makes it there. A value would be made
 /// somewhere else and moved at once, and a processor that reads in large pieces what was just
-/// written in small ones has to wait for the cache.
+/// written in small ones has to wait for the cache. They are inlined wherever they are used: a
+/// function that is called is given its values in memory, and they are moved after all.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// Has room before anything is put there, so that the first action need not make it.

@@ -62,6 +62,7 @@ impl Window {
     /// Entries `from..=through` within `limit_bytes` (but at least one), where they are in memory.
     /// Shares the memory of one run; only where many small runs are asked for at once, as by a
     /// peer that lags, are they gathered into a new slice, so that one message can carry them.
+    // A result that is not in memory need not be moved from there; the rest is rare and long.
     #[inline(always)]
     pub(crate) fn slice(
         &self,

@@ -27,7 +27,7 @@ pub(super) struct Appends<'a> {
 /// What came of sending a peer its next entries.
 pub(super) enum Sent {
     /// An append with entries has left; more may follow.
-    Some,
+    Entries,
     /// It has all, or its pace allows no more.
     Enough,
     /// It needs what was purged.
@@ -74,7 +74,7 @@ impl Appends<'_> {
             Some(entries) => self.send_entries(peer, &entries),
             None => return Sent::OnDisk(from),
         }
-        Sent::Some
+        Sent::Entries
     }
 
     /// Sends these entries; they start at the peer's next index.

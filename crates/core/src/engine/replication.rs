@@ -30,7 +30,7 @@ impl Engine {
                 return;
             };
             match appends.send_next(peer) {
-                Sent::Some => {}
+                Sent::Entries => {}
                 Sent::Enough => return,
                 Sent::NeedsSnapshot => return self.offer_snapshot(position),
                 Sent::OnDisk(from) => return self.load_for_peer(position, from),
