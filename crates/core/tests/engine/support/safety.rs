@@ -18,6 +18,9 @@ pub(crate) struct Safety {
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// The one sequence of committed entries.
     committed: Vec<Entry>,
+    /// Of each, the term of the node that knew of its commit first: that of the leader which
+    /// committed it.
+    committed_in: Vec<Term>,
     /// Reads that wait, with what was committed when they were asked.
     reads: BTreeMap<(NodeId, Incarnation, ReadId), LogIndex>,
 }
@@ -85,7 +88,8 @@ impl Safety {
     }
 
     /// A node says that it leads: nobody else led its term, its vote is durable, and it holds
-    /// everything committed [Raft 5.2] [Raft 5.4].
+    /// everything that was committed in earlier terms [Raft 5.2] [Raft 5.4]. Its votes may have
+    /// come so late that a newer leader has committed more.
     pub(crate) fn on_leader(&mut self, node: &Node, term: Term) {
         let first = *self.leaders.entry(term).or_insert(node.id);
         assert_eq!(first, node.id, "two leaders in {term} (election safety)");
@@ -97,7 +101,8 @@ impl Safety {
             node.id
         );
         let log = node.disk.log_as_written();
-        for entry in &self.committed {
+        let earlier = self.committed_in.partition_point(|&known| known < term);
+        for entry in self.committed.iter().take(earlier) {
             assert_eq!(
                 entry_at(&log, entry.index),
                 Some(entry),
@@ -221,7 +226,10 @@ impl Safety {
                     "{} commits another entry at {index} (B01, B02)",
                     node.id
                 ),
-                None => self.committed.push(entry.clone()),
+                None => {
+                    self.committed.push(entry.clone());
+                    self.committed_in.push(node.engine().status().term);
+                }
             }
             index = index.next();
         }
