@@ -68,6 +68,8 @@ pub struct Engine {
     /// promised a leader its silence just before it stopped.
     heard_leader_at: Time,
     election_at: Time,
+    /// From hearing the leader until an election, in nanoseconds: drawn for each.
+    election_timeout: u64,
     log: Log,
     writes: Writes,
     commit: LogIndex,
@@ -86,6 +88,8 @@ pub struct Engine {
     answered: (Term, Round),
     last_load: LoadId,
     announced: (RoleName, Term, Option<NodeId>),
+    /// Role, term or leader may not be what was announced.
+    is_role_news: bool,
     counters: Counters,
     outbox: Outbox,
     /// The last tick came late enough to count as a pause.
@@ -164,7 +168,8 @@ impl Leadership {
 impl Engine {
     /// Takes one event and returns what must be done because of it, in causal order.
     ///
-    /// Nothing is returned once the engine has stopped.
+    /// Nothing is returned once the engine has stopped. The vector may be given back when all in it
+    /// is done: [`Engine::recycle`].
     ///
     /// # Order
     /// See [`Action`].
@@ -173,6 +178,7 @@ impl Engine {
         if self.is_stopped {
             return Vec::new();
         }
+        let mut has_only_applied = false;
         match event {
             Event::Tick { now } => self.on_tick(now),
             Event::Receive(message) => self.on_message(message),
@@ -181,7 +187,10 @@ impl Engine {
             Event::Persisted(write) => self.on_persisted(write),
             Event::StorageFailed => self.stop(Violation::StorageFailed),
             Event::Loaded { load, outcome } => self.on_loaded(load, outcome),
-            Event::Applied(index) => self.applies.applied_through(index),
+            Event::Applied(index) => {
+                self.applies.applied_through(index);
+                has_only_applied = true;
+            }
             Event::ChangeMembership { change, what } => self.on_change(change, &what),
             Event::TransferLeadership { transfer, target } => self.on_transfer(transfer, target),
             Event::SnapshotTaken(snapshot) => self.on_snapshot_taken(snapshot),
@@ -196,10 +205,22 @@ impl Engine {
             Event::Room { bytes } => self.on_room(bytes),
         }
         if !self.is_stopped {
-            self.settle();
+            if has_only_applied {
+                self.settle_applies();
+            } else {
+                self.settle();
+            }
             self.check_invariants();
         }
         self.outbox.seal(self.writes.unsaved_hard_state())
+    }
+
+    /// Takes back the vector that [`Engine::step`] returned, so that a later step has its room: a
+    /// host that always does spares the engine most of its allocations. What is still in there is
+    /// dropped. Whether and when vectors come back changes nothing else.
+    #[inline]
+    pub fn recycle(&mut self, actions: Vec<Action>) {
+        self.outbox.recycle(actions);
     }
 
     /// What follows from any change, whatever caused it. Most steps change little: each part looks
@@ -213,12 +234,19 @@ impl Engine {
             self.advance_joining();
         }
         self.drop_needless_snapshot();
-        self.hand_over_committed();
-        self.ask_for_snapshot();
-        self.release_reads();
+        self.settle_applies();
         self.log
             .evict(self.config.window_bytes, self.writes.durable());
         self.announce_role();
+    }
+
+    /// The part of it that depends on how far the state machine has come. Where that alone has
+    /// changed, nothing else can follow.
+    #[inline(always)]
+    fn settle_applies(&mut self) {
+        self.hand_over_committed();
+        self.ask_for_snapshot();
+        self.release_reads();
     }
 
     fn on_persisted(&mut self, write: WriteId) {

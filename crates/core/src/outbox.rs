@@ -16,9 +16,6 @@ const RESTORES: usize = 4;
 const APPLIES: usize = 5;
 const NOTICES: usize = 6;
 
-/// How many actions a step seldom exceeds: a leader of three that takes a proposal.
-const USUAL_ACTIONS: usize = 4;
-
 /// Collects effects during a step, each where it will stand in the end: the vector that is handed
 /// out is the one that they were put in.
 ///
@@ -26,10 +23,11 @@ const USUAL_ACTIONS: usize = 4;
 /// somewhere else and moved at once, and a processor that reads in large pieces what was just
 /// written in small ones has to wait for the cache. They are inlined wherever they are used: a
 /// function that is called is given its values in memory, and they are moved after all.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Has room before anything is put there, so that the first action need not make it.
     actions: Vec<Action>,
+    /// The emptied vector of an earlier step, to be the next one's.
+    spare: Vec<Action>,
     /// The last place that has an action; `EARLY` without any.
     highest: usize,
     /// How many actions there are in each place.
@@ -37,18 +35,18 @@ pub(crate) struct Outbox {
     hard_state: Option<(WriteId, HardState)>,
 }
 
-impl Default for Outbox {
-    fn default() -> Self {
-        Self {
-            actions: Vec::with_capacity(USUAL_ACTIONS),
-            highest: EARLY,
-            counts: Default::default(),
-            hard_state: None,
+impl Outbox {
+    /// Keeps a vector that was handed out, for its room.
+    #[inline]
+    pub(crate) fn recycle(&mut self, mut emptied: Vec<Action>) {
+        emptied.clear();
+        if self.actions.capacity() == 0 {
+            self.actions = emptied;
+        } else {
+            self.spare = emptied;
         }
     }
-}
 
-impl Outbox {
     /// Sends a message that reveals nothing unsaved: append, heartbeat, pre-vote, ReadIndex.
     #[inline(always)]
     pub(crate) fn send(&mut self, message: impl FnOnce() -> Message) {
@@ -138,7 +136,8 @@ impl Outbox {
         if self.actions.is_empty() && self.hard_state.is_none() {
             return Vec::new();
         }
-        let mut actions = mem::replace(&mut self.actions, Vec::with_capacity(USUAL_ACTIONS));
+        let next = mem::take(&mut self.spare);
+        let mut actions = mem::replace(&mut self.actions, next);
         if unsaved > WriteId::NONE {
             hold_back(&mut actions, unsaved);
         }
@@ -218,6 +217,7 @@ fn writes(actions: &[Action]) -> impl Iterator<Item = WriteId> {
 mod tests {
     use super::*;
     use crate::{Body, EntryId, Incarnation, LogIndex, NodeId, Term};
+    use alloc::vec;
 
     fn message() -> Message {
         Message {
@@ -338,6 +338,34 @@ mod tests {
             let expected: Vec<u64> = expected.iter().map(|&(_, number)| number).collect();
             assert_eq!(numbers, expected);
         }
+    }
+
+    #[test]
+    fn a_vector_that_comes_back_is_the_room_of_a_later_step_and_nothing_else() {
+        let mut outbox = Outbox::default();
+        outbox.purge(EntryId::NONE);
+        let first = outbox.seal(WriteId::NONE);
+        let place = first.as_ptr();
+        outbox.recycle(first);
+        outbox.send(message);
+        outbox.append(WriteId::new(5), Entries::empty);
+        let second = outbox.seal(WriteId::NONE);
+        assert_eq!(
+            (second.as_ptr(), places(&second)),
+            (place, vec!["send", "append"])
+        );
+        // With one that is still out, the next has room of its own.
+        outbox.recycle(Vec::with_capacity(4));
+        outbox.recycle(second);
+        outbox.send(message);
+        let third = outbox.seal(WriteId::NONE);
+        outbox.purge(EntryId::NONE);
+        let fourth = outbox.seal(WriteId::NONE);
+        assert_eq!(
+            (places(&third), places(&fourth)),
+            (vec!["send"], vec!["purge"])
+        );
+        assert_eq!(fourth.as_ptr(), place);
     }
 
     #[test]

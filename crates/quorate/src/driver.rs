@@ -264,11 +264,15 @@ impl<W, R> Driver<W, R> {
             let Some(engine) = &mut self.engine else {
                 return;
             };
-            for action in engine.step(event) {
+            let mut actions = engine.step(event);
+            for action in actions.drain(..) {
                 // A driver that stopped must not go on, in the middle of a step either.
                 if !self.is_stopped {
                     self.perform(action);
                 }
+            }
+            if let Some(engine) = &mut self.engine {
+                engine.recycle(actions);
             }
             next = self.declined.pop();
         }

@@ -4,18 +4,19 @@
 //! The pump is as little of a host as it can be: a message is handed over as it is, a write counts
 //! as durable at once, and what is handed to the state machine counts as applied at once. What it
 //! adds to the engines' own cost is the vector in which `Event::Propose` takes its commands, and
-//! that every action is moved out of its vector and every message into its event.
+//! that every message is moved into its event. Emptied vectors are given back.
 //!
 //! What an action leads to is done before the next action of its step. So a write is confirmed
 //! before any later one of the same node begins, as long as no step asks for two.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
-    Action, Config, ConfigError, Engine, Event, Incarnation, LogIndex, Membership, NodeId,
-    ProposalId, RoleName, Time, WriteId,
+    Action, Body, Config, ConfigError, Engine, Event, Incarnation, LogIndex, Membership, Message,
+    NodeId, ProposalId, RoleName, Time, WriteId,
 };
 
 /// A position in `Cluster::engines`: the node's number less one.
@@ -145,18 +146,19 @@ impl Cluster {
     /// Performs actions of the node in `place`, one by one. What they lead to happens at once,
     /// except while confirmations are held back. Each event is made where the engine takes it: to
     /// hand it on would be to copy it.
-    fn perform(&mut self, place: Place, actions: Vec<Action>) {
-        for action in actions {
+    fn perform(&mut self, place: Place, mut actions: Vec<Action>) {
+        for action in &mut actions {
             let (place, caused) = match action {
                 Action::Send { needs, message } => {
                     let to = usize::try_from(message.to.get() - 1).unwrap_or(usize::MAX);
-                    if self.is_held(needs) {
-                        self.held.push_back((to, Event::Receive(message)));
+                    if self.is_held(*needs) {
+                        self.held.push_back((to, receive(message)));
                         continue;
                     }
-                    (to, self.engine(to).step(Event::Receive(message)))
+                    (to, self.engine(to).step(receive(message)))
                 }
                 Action::SaveHardState { write, .. } | Action::AppendEntries { write, .. } => {
+                    let write = *write;
                     if self.is_held(write) {
                         self.held.push_back((place, Event::Persisted(write)));
                         continue;
@@ -191,10 +193,33 @@ impl Cluster {
                 self.perform(place, caused);
             }
         }
+        self.engine(place).recycle(actions);
     }
 
     /// Whether what needs this write has to wait.
     fn is_held(&self, write: WriteId) -> bool {
         self.is_holding && write > WriteId::NONE
     }
+}
+
+/// Takes a message out of its action, to be received. On its own, or it is copied once more before
+/// it is where the engine takes it.
+#[inline(never)]
+fn receive(message: &mut Message) -> Event {
+    let Message {
+        from,
+        to,
+        term,
+        sender,
+        receiver,
+        ref mut body,
+    } = *message;
+    Event::Receive(Message {
+        from,
+        to,
+        term,
+        sender,
+        receiver,
+        body: mem::replace(body, Body::TimeoutNow),
+    })
 }

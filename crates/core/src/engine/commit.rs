@@ -47,14 +47,21 @@ impl Engine {
     /// Hands the state machine what is committed and durable here, within the limit of what it
     /// may be behind. An entry may be committed by the others before it is durable here; applied
     /// then, it could be gone after a restart from a state that holds its effect.
+    #[inline]
     pub(super) fn hand_over_committed(&mut self) {
+        let end = self.commit.min(self.writes.durable());
+        if self.applies.handed() < end || !self.snapshots.is_restored {
+            self.hand_over_through(end);
+        }
+    }
+
+    fn hand_over_through(&mut self, end: LogIndex) {
         if self.snapshots.installing().is_some() {
             return;
         }
         if !self.snapshots.is_restored {
             self.restore_snapshot();
         }
-        let end = self.commit.min(self.writes.durable());
         while self.applies.handed() < end {
             let Some(room) = self.applies.room(self.config.max_unapplied_bytes) else {
                 return;

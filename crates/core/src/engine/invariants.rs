@@ -26,6 +26,10 @@ impl Engine {
             self.applies.applied() <= self.applies.handed(),
             "applied means handed over"
         );
+        assert!(
+            self.announced == (self.role_name(), self.hard.term, self.leader),
+            "the host knows of role, term and leader"
+        );
         match &self.role {
             Role::Leader(leadership) => {
                 assert_eq!(

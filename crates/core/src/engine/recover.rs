@@ -97,6 +97,7 @@ impl Engine {
             leader: None,
             heard_leader_at: now,
             election_at: now,
+            election_timeout: 0,
             writes: Writes::new(log.last().index),
             // What the state machine has applied was committed (scenario D20), and so was what a
             // snapshot holds.
@@ -111,6 +112,7 @@ impl Engine {
             answered: (Term::ZERO, Round::ZERO),
             last_load: LoadId::NONE,
             announced: (RoleName::Follower, hard.term, None),
+            is_role_news: false,
             counters: Counters::default(),
             outbox: Outbox::default(),
             was_late: false,

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::appends::Sent;
 use super::{Engine, Role};
-use crate::progress::{Confirmed, Refused};
+use crate::progress::{Confirmed, Progress, Refused};
 use crate::telemetry::tell;
 use crate::{AppendOutcome, EntryId, Incarnation, LogIndex, NodeId, Round};
 
@@ -22,7 +22,19 @@ impl Engine {
 
     /// Sends the peer at this position as much as its pace allows.
     pub(super) fn replicate_to(&mut self, position: usize) {
+        let last = self.log.last().index;
         loop {
+            let Role::Leader(leadership) = &self.role else {
+                return;
+            };
+            // Most of the time it was sent all there is.
+            if leadership
+                .peers
+                .get(position)
+                .is_none_or(|peer| peer.next() > last)
+            {
+                return;
+            }
             let Some((leadership, mut appends)) = self.appends() else {
                 return;
             };
@@ -150,11 +162,19 @@ impl Engine {
     /// flight the next one carries the news.
     pub(super) fn tell_commit(&mut self) {
         let commit = self.commit;
+        let is_due =
+            |peer: &Progress| peer.commit_told < commit.min(peer.matched()) && peer.is_idle();
+        let Role::Leader(leadership) = &self.role else {
+            return;
+        };
+        if !leadership.peers.iter().any(is_due) {
+            return;
+        }
         let Some((leadership, mut appends)) = self.appends() else {
             return;
         };
         for peer in &mut leadership.peers {
-            if peer.commit_told < commit.min(peer.matched()) && peer.is_idle() {
+            if is_due(peer) {
                 appends.send_heartbeat(peer);
             }
         }

@@ -49,9 +49,10 @@ impl Engine {
             self.leave_role();
             self.role = Role::Follower;
             self.leader = Some(leader);
+            self.restart_election_timer();
         }
         self.heard_leader_at = self.now;
-        self.restart_election_timer();
+        self.postpone_election();
     }
 
     /// Gives up leading or campaigning in the present term, without knowing a leader.
@@ -92,6 +93,7 @@ impl Engine {
     pub(super) fn become_leader(&mut self) {
         let last = self.log.last().index;
         self.leader = Some(self.config.id);
+        self.is_role_news = true;
         self.counters.elections_won += 1;
         self.role = Role::Leader(Box::new(Leadership {
             peers: Vec::new(),
@@ -112,6 +114,7 @@ impl Engine {
     /// Ends what only the present role could finish. Reads of this node's users are refused;
     /// those of followers time out there, or end when they hear of the new term.
     fn leave_role(&mut self) {
+        self.is_role_news = true;
         let mut refused: Vec<_> = self.forwarded.drain().collect();
         // A follower's read may wait for entries that only the leader it followed can bring.
         refused.extend(self.confirmed_reads.take_beyond(self.commit, |_| true));
@@ -172,6 +175,9 @@ impl Engine {
 
     /// Tells the host once per step of a role, term or leader that changed.
     pub(super) fn announce_role(&mut self) {
+        if !mem::take(&mut self.is_role_news) {
+            return;
+        }
         let (role, term, leader) = (self.role_name(), self.hard.term, self.leader);
         if self.announced != (role, term, leader) {
             self.announced = (role, term, leader);

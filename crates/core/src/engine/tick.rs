@@ -183,8 +183,14 @@ impl Engine {
 
     /// Draws the next election timeout [Raft 5.2].
     pub(super) fn restart_election_timer(&mut self) {
-        let timeout = self.rng.u64(self.election_timeouts.clone());
-        self.election_at = self.now.after_nanos(timeout);
+        self.election_timeout = self.rng.u64(self.election_timeouts.clone());
+        self.postpone_election();
+    }
+
+    /// The leader was heard: the timeout that was drawn counts from now. To draw another at every
+    /// append would make ties no rarer.
+    pub(super) fn postpone_election(&mut self) {
+        self.election_at = self.now.after_nanos(self.election_timeout);
     }
 }
 

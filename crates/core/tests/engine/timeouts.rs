@@ -97,11 +97,12 @@ fn a_node_whose_snapshot_failed_names_when_it_asks_again() {
 fn draws(priority: Priority) -> Vec<Duration> {
     let past = node_of(3).with_log(&[1]);
     let mut bench = past.configured(|config| config.priority = priority).start();
-    let draw = |_| {
-        let _ = bench.receive(2, 1, heartbeat(id(1, 1), 0));
+    // One is drawn for each leader that it follows.
+    let draw = |term| {
+        let _ = bench.receive(2, term, heartbeat(id(1, 1), 0));
         bench.engine.next_timeout().at.since(bench.now)
     };
-    (0..500).map(draw).collect()
+    (1..=500).map(draw).collect()
 }
 
 /// No preference may break the silence that a leader counts on.

@@ -147,7 +147,7 @@ impl World {
             return Ok(());
         };
         let before = life.glimpse.place();
-        let actions = life.engine.step(event);
+        let mut actions = life.engine.step(event);
         life.timeout = life.engine.next_timeout().at;
         self.counts.steps += 1;
         if self.passes_over_tick(node, cause, &actions) {
@@ -175,7 +175,8 @@ impl World {
                 // Takes the list itself; nothing is copied.
                 life.actions = actions.into();
             } else {
-                life.actions.extend(actions);
+                life.actions.extend(actions.drain(..));
+                life.engine.recycle(actions);
             }
         }
         Ok(())
