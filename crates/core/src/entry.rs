@@ -267,6 +267,9 @@ impl Entries {
         let (Some(first), Some(last)) = (self.first(), self.last()) else {
             return true;
         };
+        if self.len() == 1 {
+            return first.index != LogIndex::NONE && first.index.can_exist();
+        }
         let (mut index, mut term) = (first.index, first.term);
         for entry in self.iter() {
             if entry.index != index || entry.term < term {

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::{iter, mem};
 
-use crate::{Action, Entries, EntryId, HardState, Message, SnapshotMeta, WriteId};
+use crate::{Action, Entries, EntryId, HardState, Message, ProposalId, SnapshotMeta, WriteId};
 
 /// The places of a step's actions, in causal order. What reveals nothing unsaved comes first,
 /// unless the step saves the hard state: then it comes before what claims durable state.
@@ -116,6 +116,12 @@ impl Outbox {
     #[inline(always)]
     pub(crate) fn apply(&mut self, entries: impl FnOnce() -> Entries) {
         self.put::<APPLIES>(|| Action::Apply { entries: entries() });
+    }
+
+    /// Tells whoever proposed where it stands.
+    #[inline(always)]
+    pub(crate) fn proposed(&mut self, proposal: ProposalId, first: EntryId) {
+        self.put::<NOTICES>(|| Action::Proposed { proposal, first });
     }
 
     /// Tells whoever waits.

@@ -14,7 +14,7 @@ impl Engine {
         &mut self,
         (from, life): (NodeId, Incarnation),
         prev: EntryId,
-        entries: Entries,
+        mut entries: Entries,
         commit: LogIndex,
         round: Round,
     ) {
@@ -33,8 +33,12 @@ impl Engine {
         // Only this much of our log is known to equal the leader's (scenario B02).
         let claim = entries.last().map_or(prev.index, |last| last.index);
         let brings_nothing = entries.is_empty();
-        let missing = self.missing(entries);
-        let has_room = self.has_room_for(&missing);
+        // The log holds nothing so far on, as that of a follower that keeps up.
+        let lacks_all = brings_nothing || prev.index >= self.log.last().index;
+        if !lacks_all {
+            entries = self.missing(entries);
+        }
+        let has_room = self.has_room_for(&entries);
         let is_heartbeat = brings_nothing || !has_room;
         let agrees = prev.index <= self.commit || self.log.contains(prev);
         let (outcome, needs) = if !agrees {
@@ -46,7 +50,7 @@ impl Engine {
                 WriteId::NONE,
             )
         } else {
-            let needs = self.append_missing(missing, claim);
+            let needs = self.append_missing(entries, claim);
             (AppendOutcome::Matched(claim), needs)
         };
         let committed = self.commit;
@@ -57,18 +61,29 @@ impl Engine {
         if is_heartbeat {
             self.end_suspicion();
         }
-        let asked = self.hard.term;
         let only_tells_commit = brings_nothing && self.commit > committed;
-        if only_tells_commit && self.answered == (asked, round) {
+        if only_tells_commit && self.answered == (self.hard.term, round) {
             // The answer would say that this node holds what the append started at, and was there
             // in this round: the leader knows both. Whoever counts answers, be it for a read, a
             // lease or its majority, asks a new round, and that is answered [Thesis 6.2]
             // [Thesis 6.4].
             return;
         }
+        self.answer_append((from, life), round, outcome, needs);
+    }
+
+    #[inline]
+    fn answer_append(
+        &mut self,
+        (to, life): (NodeId, Incarnation),
+        round: Round,
+        outcome: AppendOutcome,
+        needs: WriteId,
+    ) {
+        let asked = self.hard.term;
         self.answered = (asked, round);
         let suspect = self.hard.floor.is_some();
-        let envelope = self.envelope(from, life);
+        let envelope = self.envelope(to, life);
         self.outbox.answer(needs, || {
             envelope.with(Body::AppendReply {
                 asked,
@@ -95,14 +110,14 @@ impl Engine {
     fn is_sound(&self, prev: EntryId, entries: &Entries) -> bool {
         let is_prev_sound = (prev.index == LogIndex::NONE) == (prev.term == Term::ZERO);
         let oldest = prev.term.max(Term::ZERO.next());
-        let follows = entries
-            .first()
-            .is_none_or(|first| first.index == prev.index.next() && first.term >= oldest);
-        let newest = entries.last().map_or(oldest, |last| last.term);
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return is_prev_sound && oldest <= self.hard.term;
+        };
         let mut memberships = entries.memberships();
         is_prev_sound
-            && follows
-            && newest <= self.hard.term
+            && first.index == prev.index.next()
+            && first.term >= oldest
+            && last.term <= self.hard.term
             && entries.is_well_formed()
             && memberships.all(|(_, bytes)| Membership::decode(bytes).is_ok())
     }
@@ -137,6 +152,8 @@ impl Engine {
         let mut behind = entries.iter().map(crate::Entry::id);
         let offered = if differs(&prev) {
             prev
+        } else if prev.index >= self.commit {
+            return None;
         } else {
             behind
                 .by_ref()
@@ -153,11 +170,6 @@ impl Engine {
 
     /// The entries from the first on that the log does not hold: none that is committed.
     fn missing(&self, entries: Entries) -> Entries {
-        let end = self.log.last().index;
-        // The log holds nothing so far on, as that of a follower that keeps up.
-        if entries.first().is_some_and(|first| first.index > end) {
-            return entries;
-        }
         let behind = entries.iter().filter(|entry| entry.index > self.commit);
         let mut new = behind.filter(|entry| !self.log.contains(entry.id()));
         match new.next().map(|first| first.index) {

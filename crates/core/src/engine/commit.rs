@@ -73,12 +73,13 @@ impl Engine {
                 // What is in the window behind `end` is not looked at: it may be much.
                 None => self.log.slice(from, end, room),
             };
-            let Some(entries) = entries else {
+            let Some(entries) = &entries else {
                 return self.load_for_apply(from, end, room);
             };
-            self.applies.hand_over(&entries);
+            let entries: &Entries = entries;
+            self.applies.hand_over(entries);
             self.snapshots.applied(entries.size_bytes());
-            self.outbox.apply(|| Entries::clone(&entries));
+            self.outbox.apply(|| entries.clone());
         }
     }
 }

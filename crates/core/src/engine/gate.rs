@@ -22,7 +22,7 @@ impl Engine {
         let is_for_us = to == self.config.id && from != self.config.id;
         // No honest node can reach the largest term, and nobody could campaign after it.
         let is_last_term = term.next() == term;
-        if !is_for_us || is_last_term || (is_reply(&body) && receiver != self.life) {
+        if !is_for_us || is_last_term || (receiver != self.life && is_reply(&body)) {
             self.counters.dropped += 1;
             return;
         }

@@ -9,18 +9,13 @@ use crate::{Action, Entries, Entry, EntryId, Payload, ProposalId, Refusal, Reque
 
 impl Engine {
     pub(super) fn on_propose(&mut self, proposal: ProposalId, commands: Vec<Bytes>) {
-        let outcome = match self.refuse_proposal(&commands) {
-            Some(reason) => Action::Refused {
-                request: Request::Proposal(proposal),
-                reason,
-            },
-            None => {
-                let first = EntryId::new(self.log.last().index.next(), self.hard.term);
-                self.append_own(commands.into_iter().map(Payload::Command));
-                Action::Proposed { proposal, first }
-            }
-        };
-        self.outbox.notify(outcome);
+        if let Some(reason) = self.refuse_proposal(&commands) {
+            let request = Request::Proposal(proposal);
+            return self.outbox.notify(Action::Refused { request, reason });
+        }
+        let first = EntryId::new(self.log.last().index.next(), self.hard.term);
+        self.append_own(commands.into_iter().map(Payload::Command));
+        self.outbox.proposed(proposal, first);
     }
 
     fn refuse_proposal(&self, commands: &[Bytes]) -> Option<Refusal> {

@@ -131,10 +131,14 @@ impl Engine {
 
     /// Lets go the reads whose round a majority has answered, and asks the next round if more
     /// have come meanwhile.
+    #[inline]
     pub(super) fn confirm_reads(&mut self) {
-        if !self.is_asking_round() {
-            return;
+        if self.is_asking_round() {
+            self.confirm_answered_reads();
         }
+    }
+
+    fn confirm_answered_reads(&mut self) {
         let answered = self.majority_answered();
         let Role::Leader(leadership) = &mut self.role else {
             return;

@@ -18,8 +18,14 @@ impl Engine {
 
     /// Whatever this node may have acknowledged, it holds again: it counts in full from when
     /// that is saved.
+    #[inline]
     pub(super) fn end_suspicion(&mut self) {
-        let Some(floor) = self.hard.floor else { return };
+        if let Some(floor) = self.hard.floor {
+            self.end_suspicion_above(floor);
+        }
+    }
+
+    fn end_suspicion_above(&mut self, floor: Floor) {
         let durable = self
             .log
             .id_at(self.writes.durable().max(self.log.before().index));
