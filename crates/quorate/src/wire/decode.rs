@@ -69,6 +69,7 @@ fn message(header: Header, payload: Bytes) -> Result<PeerMessage, Problem> {
             return Ok(PeerMessage::Forward {
                 request: forward.request,
                 asker: Incarnation::new(forward.asker),
+                leader: Incarnation::new(forward.leader),
                 commands: commands(&forward.lengths, payload)?,
             });
         }
@@ -329,6 +330,7 @@ fn forward_outcome(outcome: header::ForwardOutcome) -> ForwardOutcome {
     use header::ForwardOutcome as Wire;
     ForwardOutcome::Refused(match outcome {
         Wire::Appended(first) => return ForwardOutcome::Appended(first.into()),
+        Wire::OtherLife(()) => return ForwardOutcome::OtherLife,
         Wire::NotLeader(leader) => Refusal::NotLeader {
             leader: NodeId::new(leader),
         },

@@ -19,10 +19,12 @@ pub(super) fn header(message: &PeerMessage) -> Header {
         PeerMessage::Forward {
             request,
             asker,
+            leader,
             commands,
         } => Kind::Forward(header::Forward {
             request: *request,
             asker: asker.get(),
+            leader: leader.get(),
             lengths: commands
                 .iter()
                 .map(|command| command.len() as u64)
@@ -187,6 +189,7 @@ fn forward_outcome(outcome: ForwardOutcome) -> header::ForwardOutcome {
     use header::ForwardOutcome as Wire;
     match outcome {
         ForwardOutcome::Appended(first) => Wire::Appended(first.into()),
+        ForwardOutcome::OtherLife => Wire::OtherLife(()),
         ForwardOutcome::Refused(Refusal::NotLeader { leader }) => {
             Wire::NotLeader(leader.map_or(0, quorate_core::NodeId::get))
         }

@@ -273,6 +273,8 @@ pub(super) struct Forward {
     /// Of each command, in bytes.
     #[prost(uint64, repeated, tag = "3")]
     pub(super) lengths: Vec<u64>,
+    #[prost(fixed64, tag = "4")]
+    pub(super) leader: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -281,7 +283,7 @@ pub(super) struct ForwardReply {
     pub(super) request: u64,
     #[prost(fixed64, tag = "2")]
     pub(super) asker: u64,
-    #[prost(oneof = "ForwardOutcome", tags = "3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "ForwardOutcome", tags = "3, 4, 5, 6, 7, 8, 9, 10")]
     pub(super) outcome: Option<ForwardOutcome>,
 }
 
@@ -303,6 +305,8 @@ pub(super) enum ForwardOutcome {
     HandingOver(()),
     #[prost(message, tag = "9")]
     NoRoom(()),
+    #[prost(message, tag = "10")]
+    OtherLife(()),
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -189,7 +189,7 @@ fn read_indexes() -> Vec<Body> {
 }
 
 fn forwards() -> Vec<PeerMessage> {
-    let (request, asker) = (3, Incarnation::new(u64::MAX));
+    let (request, asker, leader) = (3, Incarnation::new(u64::MAX), Incarnation::new(5));
     let refusals = [
         Refusal::NotLeader { leader: None },
         Refusal::NotLeader {
@@ -204,7 +204,7 @@ fn forwards() -> Vec<PeerMessage> {
     let appended = ForwardOutcome::Appended(id(6, 5));
     let outcomes = refusals.into_iter().map(ForwardOutcome::Refused);
     let replies = outcomes
-        .chain([appended])
+        .chain([appended, ForwardOutcome::OtherLife])
         .map(|outcome| PeerMessage::ForwardReply {
             request,
             asker,
@@ -216,6 +216,7 @@ fn forwards() -> Vec<PeerMessage> {
     let asks = batches.into_iter().map(|commands| PeerMessage::Forward {
         request,
         asker,
+        leader,
         commands,
     });
     asks.chain(replies).collect()

@@ -172,6 +172,7 @@ async fn hung_peer_neither_blocks_the_sender_nor_delays_another_peer() {
     let large = PeerMessage::Forward {
         request: 9,
         asker,
+        leader: Incarnation::new(2),
         commands,
     };
     for request in 10..20 {

@@ -113,6 +113,7 @@ fn frame_beyond_the_limit_is_not_begun() {
     let many = PeerMessage::Forward {
         request,
         asker,
+        leader: Incarnation::new(2),
         commands,
     };
     let refused = EncodedFrames::new().push(&many, u32::MAX);
