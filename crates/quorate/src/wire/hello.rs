@@ -144,7 +144,7 @@ impl Hello {
     pub fn decode(frame: Bytes) -> Result<Self, WireError> {
         let (header, payload) = open(frame)?;
         no_payload(&payload)?;
-        let Some(Kind::Hello(hello)) = parse(&header)?.kind else {
+        let Some(Kind::Hello(hello)) = parse(header)?.kind else {
             return Err(malformed("not a handshake"));
         };
         if hello.address.len() > Membership::MAX_ADDRESS_BYTES {

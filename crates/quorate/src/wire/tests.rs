@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod memory;
 mod round_trip;
 
 use bytes::Bytes;
