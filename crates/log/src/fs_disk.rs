@@ -24,7 +24,7 @@ impl FsDisk {
     /// The path cannot be created or is not a directory.
     pub fn new(path: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = path.into();
-        create_durably(&directory)?;
+        create_durably(&directory, &mut sync_directory)?;
         Ok(Self {
             directory,
             lock: None,
@@ -39,21 +39,33 @@ impl FsDisk {
 }
 
 /// Creates a directory so that a power loss cannot take it away with the log inside
-/// (scenario G04).
-fn create_durably(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
+/// (scenario G04). `sync` makes the names in a directory durable.
+fn create_durably(
+    directory: &Path,
+    sync: &mut impl FnMut(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let parent = match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
     };
-    create_durably(parent)?;
+    if directory.is_dir() {
+        // An earlier start may have created it and crashed before its name was durable. What is
+        // above was durable before that. Whoever may not look into the parent did not create it.
+        return match sync(parent) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            outcome => outcome,
+        };
+    }
+    create_durably(parent, sync)?;
     match fs::create_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {}
         outcome => outcome?,
     }
-    File::open(parent)?.sync_all()
+    sync(parent)
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }
 
 impl Disk for FsDisk {
@@ -121,7 +133,7 @@ impl Disk for FsDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()
+        sync_directory(&self.directory)
     }
 }
 
@@ -146,5 +158,49 @@ impl DiskFile for FsFile {
 
     fn sync_data(&mut self) -> io::Result<()> {
         self.file.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Creates `directory`. Returns in which directories names were made durable, in order.
+    fn synced(directory: &Path) -> Vec<PathBuf> {
+        let mut synced = Vec::new();
+        let mut sync = |directory: &Path| {
+            synced.push(directory.to_owned());
+            Ok(())
+        };
+        create_durably(directory, &mut sync).unwrap();
+        assert!(directory.is_dir());
+        synced
+    }
+
+    /// Scenario G04: whoever created it may have crashed before it was durable.
+    #[test]
+    fn a_directory_that_exists_is_made_durable_too() {
+        let root = tempfile::tempdir().unwrap();
+        let (a, root) = (root.path().join("a"), root.path());
+        let (b, c) = (a.join("b"), a.join("b/c"));
+        fs::create_dir(&a).unwrap();
+        assert_eq!(synced(&c), [root, &a, &b], "the names of a, b and c");
+        assert_eq!(synced(&c), [&*b], "an earlier start may have got this far");
+    }
+
+    /// Whoever may not look into the parent has not created the directory.
+    #[test]
+    fn a_directory_that_exists_in_one_that_is_not_readable_is_taken_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let mut refuse = |_: &Path| Err(io::ErrorKind::PermissionDenied.into());
+        assert!(create_durably(root.path(), &mut refuse).is_ok());
+        let missing = root.path().join("a");
+        let refused = create_durably(&missing, &mut refuse);
+        let kind = refused.map_err(|error| error.kind());
+        assert_eq!(
+            kind,
+            Err(io::ErrorKind::PermissionDenied),
+            "its name may be lost"
+        );
     }
 }

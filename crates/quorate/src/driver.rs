@@ -3,17 +3,16 @@
 //! out; there is no I/O, no clock and no task here. `node/` is the shell that runs it on threads,
 //! and a simulator runs the very same code.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use quorate_core::{
-    Counters, Engine, Event, Incarnation, LogIndex, Membership, NodeId, ProposalId, ReadId,
-    RecoverError, Recovered, Refusal, RoleName, Status, Time, Violation,
+    Counters, Engine, Event, LogIndex, Membership, NodeId, ProposalId, ReadId, RecoverError,
+    Recovered, Refusal, RoleName, Status, Time, Violation,
 };
 use quorate_log::{DirectoryId, Identity};
 
-use crate::{PeerMessage, ProposeError, ReadError};
+use crate::{ForwardOutcome, PeerMessage, ProposeError, ReadError};
 
 mod actions;
 mod admin;
@@ -21,6 +20,7 @@ mod birth;
 mod config;
 mod forward;
 mod io;
+mod lives;
 mod peers;
 mod storage;
 mod waiters;
@@ -30,6 +30,7 @@ use birth::Birth;
 pub use config::{DriverConfig, DriverCounters};
 use forward::{Asker, take_part};
 pub use io::{Input, Leadership, Output, StopCause, StorageJob};
+use lives::{LastForwards, LeaderLife};
 use peers::Peers;
 use storage::{Finished, Storage};
 use waiters::Waiters;
@@ -56,9 +57,8 @@ pub struct Driver<W, R> {
     next_proposal: ProposalId,
     next_read: ReadId,
     next_forward: u64,
-    /// The newest batch that each node has passed on to us, so that a repeated one is not
-    /// appended twice.
-    last_forwards: BTreeMap<NodeId, (Incarnation, u64)>,
+    last_forwards: LastForwards,
+    leader_life: LeaderLife,
     leadership: Leadership,
     /// The engine's counts at the end of the last leadership.
     engine_counters: Counters,
@@ -109,7 +109,8 @@ impl<W, R> Driver<W, R> {
             next_proposal: ProposalId::FIRST,
             next_read: ReadId::FIRST,
             next_forward: 0,
-            last_forwards: BTreeMap::new(),
+            last_forwards: LastForwards::default(),
+            leader_life: LeaderLife::Unheard,
             leadership: Leadership {
                 role: RoleName::Follower,
                 term: recovered.hard_state.term,
@@ -181,22 +182,28 @@ impl<W, R> Driver<W, R> {
         match message {
             PeerMessage::Raft(message) => {
                 if message.from == from {
-                    self.step(Event::Receive(message));
+                    self.on_raft(message);
                 }
             }
             PeerMessage::Forward {
                 request,
                 asker,
+                leader,
                 commands,
             } => {
-                self.on_forward(from, request, asker, commands);
+                if leader == self.config.life {
+                    self.on_forward(from, request, asker, commands);
+                } else {
+                    self.reply_forward(from, request, asker, ForwardOutcome::OtherLife);
+                }
             }
             PeerMessage::ForwardReply {
                 request,
                 asker,
                 outcome,
             } => {
-                if asker == self.config.life {
+                // Whoever waits was passed on to the present leader, and to nobody else.
+                if asker == self.config.life && self.leadership.leader == Some(from) {
                     self.on_forward_reply(request, outcome);
                 }
             }

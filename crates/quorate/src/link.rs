@@ -35,8 +35,9 @@ pub use guests::Guests;
 pub use local::Local;
 pub use queue::Queue;
 
-/// How long to wait for an address that does not even refuse. No longer than the longest pause
-/// between attempts, so that a peer that returns is found about as fast (scenario H15).
+/// How long to wait for a peer that does not even refuse, at all of its addresses. No longer than
+/// the longest pause between attempts, so that a peer that returns is found about as fast
+/// (scenario H15).
 pub const CONNECT_TIMEOUT: Duration = Backoff::CAP;
 
 /// How long both ends wait for the handshake, the dialling end from before it connects: a peer

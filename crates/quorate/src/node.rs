@@ -247,7 +247,8 @@ impl<S: StateMachine> Node<S> {
         self.shared.leadership.subscribe()
     }
 
-    /// Waits until the node has stopped, and says why.
+    /// Waits until the node has stopped, and says why. Its transport is gone by then, so that the
+    /// next start can have its port.
     pub async fn stopped(&self) -> StopReason {
         let mut stopped = self.shared.stopped.subscribe();
         let reason = stopped.wait_for(Option::is_some).await;

@@ -17,6 +17,9 @@ pub enum PeerMessage {
         request: u64,
         /// The asker's present life.
         asker: Incarnation,
+        /// The life of the leader that is meant. No other takes the batch: it cannot know what
+        /// this one did with an earlier copy.
+        leader: Incarnation,
         /// The commands, encoded by the asker; the leader appends these bytes (scenario H10).
         commands: Vec<Bytes>,
     },
@@ -46,4 +49,6 @@ pub enum ForwardOutcome {
     Appended(EntryId),
     /// Not appended.
     Refused(Refusal),
+    /// The receiver has another life than the one that was meant, which may have appended it.
+    OtherLife,
 }

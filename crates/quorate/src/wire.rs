@@ -29,6 +29,7 @@ mod error;
 mod frame;
 mod header;
 mod hello;
+mod packed;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,7 @@
 //! The driver, three at a time, without threads: forwarding, batching, back-pressure, stalls and
 //! the birth of a cluster.
 
+mod forwarding;
 mod hearsay;
 mod membership;
 mod world;
@@ -198,6 +199,7 @@ fn a_forwarded_batch_is_not_passed_on_again() {
     let forward = PeerMessage::Forward {
         request: 5,
         asker: Incarnation::new(77),
+        leader: Incarnation::new(follower),
         commands: vec![quorate::Bytes::from_static(b"x")],
     };
     let from = node_id(leader % 3 + 2);
@@ -231,6 +233,7 @@ fn a_repeated_forward_is_appended_once() {
         message: PeerMessage::Forward {
             request,
             asker: Incarnation::new(77),
+            leader: Incarnation::new(leader),
             commands: vec![quorate::Bytes::from_static(b"x")],
         },
     };

@@ -5,6 +5,9 @@ mod joining;
 mod support;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use quorate::transport::{Inbox, Local, Transport, TransportError};
 use quorate::{
@@ -329,4 +332,48 @@ async fn a_start_that_fails_leaves_nothing_running() {
     }
     let start = Node::start(config(), List::default(), disk, hub.transport());
     start.await.unwrap().shutdown().await;
+}
+
+/// A transport with a task that lasts as long as its runtime does, and ends slowly.
+struct Lasting(Arc<AtomicBool>);
+
+/// Says at last that it is gone.
+struct SlowEnd(Arc<AtomicBool>);
+
+impl Drop for SlowEnd {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(300));
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Transport for Lasting {
+    fn start(&mut self, _: Local, _: Inbox) -> Result<(), TransportError> {
+        let end = SlowEnd(Arc::clone(&self.0));
+        tokio::spawn(async move {
+            let _end = end;
+            std::future::pending::<()>().await;
+        });
+        Ok(())
+    }
+
+    fn set_peers(&mut self, _: BTreeMap<NodeId, String>) {}
+
+    fn send(&mut self, _: NodeId, _: PeerMessage) {}
+
+    fn shutdown(&mut self) {}
+}
+
+/// Scenario H09: a listener may be among what its transport leaves to the runtime, and the next
+/// start in the same process needs its port.
+#[tokio::test]
+async fn a_node_has_stopped_when_everything_of_its_transport_is_gone() {
+    let is_gone = Arc::new(AtomicBool::new(false));
+    let founders = [(node_id(1), String::new())].into();
+    let mut config = NodeConfig::new(node_id(1), "test", founders);
+    config.log.segment_bytes = 4096;
+    let transport = Lasting(Arc::clone(&is_gone));
+    let start = Node::start(config, List::default(), MemDisk::new(), transport);
+    start.await.unwrap().shutdown().await;
+    assert!(is_gone.load(Ordering::SeqCst));
 }

@@ -6,6 +6,7 @@ use quorate_core::{
 use quorate_log::Write;
 use tracing::warn;
 
+use super::lives::LeaderLife;
 use super::{Driver, Leadership, Output, StopCause};
 use crate::{PeerMessage, ProposeError, ReadError};
 
@@ -148,6 +149,7 @@ impl<W, R> Driver<W, R> {
             let waiters = self.waiters.drain_proposals();
             self.fail_proposals(waiters, &ProposeError::Unknown);
             self.forsake_changes();
+            self.leader_life = LeaderLife::Unheard;
         }
     }
 

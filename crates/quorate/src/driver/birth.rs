@@ -27,6 +27,7 @@ pub(super) struct Birth {
     stage: BirthStage,
     heard: BTreeMap<NodeId, (DirectoryId, BirthStage)>,
     notice_at: Time,
+    /// What was reported. Of each founder once: what it says may differ each time.
     obstacles: BTreeSet<Obstacle>,
 }
 
@@ -34,10 +35,7 @@ pub(super) struct Birth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Obstacle {
     /// The cluster exists, with another directory of this node.
-    Forgotten {
-        by: NodeId,
-        known: Option<DirectoryId>,
-    },
+    Forgotten { by: NodeId },
     /// A founder's directory was replaced while the cluster was being founded.
     Replaced { founder: NodeId },
 }
@@ -145,7 +143,7 @@ impl Birth {
                 return Some(founding);
             }
             self.report(if is_born {
-                Obstacle::Forgotten { by, known }
+                Obstacle::Forgotten { by }
             } else {
                 Obstacle::Replaced { founder: self.node }
             });
@@ -175,10 +173,7 @@ impl Birth {
             let obstacle = match self.heard.get(&founder) {
                 Some((_, BirthStage::Prepared(theirs))) if theirs == ours => continue,
                 Some((directory, BirthStage::New)) if ours.get(&founder) == Some(directory) => None,
-                Some((_, BirthStage::Born(theirs))) => Some(Obstacle::Forgotten {
-                    by: founder,
-                    known: theirs.get(&self.node).copied(),
-                }),
+                Some((_, BirthStage::Born(_))) => Some(Obstacle::Forgotten { by: founder }),
                 Some(_) => Some(Obstacle::Replaced { founder }),
                 None => None,
             };
@@ -197,6 +192,14 @@ impl Birth {
             .filter(|&founder| founder != self.node)
     }
 
+    /// The directory of this node that a founder knows to be part of the cluster.
+    fn known_to(&self, founder: NodeId) -> Option<DirectoryId> {
+        match self.heard.get(&founder) {
+            Some((_, BirthStage::Born(founding))) => founding.get(&self.node).copied(),
+            Some((_, BirthStage::New | BirthStage::Prepared(_))) | None => None,
+        }
+    }
+
     /// Says once what an operator has to know.
     fn report(&mut self, obstacle: Obstacle) {
         if !self.obstacles.insert(obstacle) {
@@ -204,9 +207,9 @@ impl Birth {
         }
         let (node, directory) = (self.node, self.directory);
         match obstacle {
-            Obstacle::Forgotten { by, known } => error!(
+            Obstacle::Forgotten { by } => error!(
                 target: "quorate::node",
-                %node, %directory, %by, known = known.map(tracing::field::display),
+                %node, %directory, %by, known = self.known_to(by).map(tracing::field::display),
                 "this data directory is empty, but the cluster already exists and knows another \
                  one: what this node had acknowledged is lost. It does not vote and does not \
                  count. Stop it, put its original data directory back and start it again; if \
@@ -415,6 +418,30 @@ mod tests {
         late.recorded(BirthStage::Prepared(founding.clone()), Time::ZERO);
         late.hear(stranger, DirectoryId(40), BirthStage::Born(founding));
         assert!(!advance(&mut late), "it speaks for nobody");
+    }
+
+    /// Whoever speaks for a founder may say something else each time.
+    #[test]
+    fn a_founder_that_contradicts_itself_is_reported_once() {
+        let mut three = founder(3, 30);
+        for other in 0..1000 {
+            let founding = [(node(1), 10), (node(2), 20), (node(3), other)];
+            let founding: Founding = founding.map(|(id, of)| (id, DirectoryId(of))).into();
+            for stage in [
+                BirthStage::Born(founding.clone()),
+                BirthStage::Prepared(founding),
+            ] {
+                three.hear(node(1), DirectoryId(10), stage);
+                if other != 30 {
+                    assert_eq!(three.next_stage(), None, "it is not what it has");
+                }
+            }
+        }
+        assert_eq!(
+            three.obstacles.len(),
+            2,
+            "memory and log would grow for ever"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Proposals that a follower passes on to the leader. The leader answers where it appended them;
 //! what became of them the follower sees when it applies its own log. A batch is passed on once:
-//! a node that does not lead refuses it (scenario H12).
+//! a node that does not lead refuses it (scenario H12). It is for one life of the leader: a refusal
+//! says that the batch was not appended, and a later life cannot say that of an earlier copy.
 
 use bytes::Bytes;
-use quorate_core::{EntryId, Incarnation, NodeId, Refusal};
+use quorate_core::{EntryId, Event, Incarnation, Message, NodeId, Refusal};
 
+use super::lives::{Heard, LeaderLife};
 use super::{Driver, Output};
 use crate::{ForwardOutcome, PeerMessage, ProposeError};
 
@@ -23,9 +25,27 @@ pub(super) enum Asker<W> {
 }
 
 impl<W, R> Driver<W, R> {
+    /// Gives the engine a message, and learns from it which life the leader has.
+    pub(super) fn on_raft(&mut self, message: Message) {
+        let heard = Heard::from(&message);
+        self.step(Event::Receive(message));
+        let is_of_leader = self.leadership.leader == Some(heard.from);
+        if is_of_leader && self.leader_life.hear(heard, self.leadership.term) {
+            self.forsake_leader();
+        }
+    }
+
+    /// The leader's life is over: who waits for it waits in vain (scenario H01).
+    fn forsake_leader(&mut self) {
+        self.leader_life = LeaderLife::Over;
+        let waiters = self.waiters.drain_proposals();
+        self.fail_proposals(waiters, &ProposeError::Unknown);
+    }
+
     /// Passes users' proposals on to the leader.
     pub(super) fn forward(&mut self, commands: Vec<Bytes>, waiters: Vec<W>) {
-        let Some(leader) = self.leadership.leader.filter(|_| self.engine.is_some()) else {
+        let leader = self.leadership.leader.filter(|_| self.engine.is_some());
+        let (Some(to), LeaderLife::Heard(leader)) = (leader, self.leader_life) else {
             self.fail_proposals(waiters, &ProposeError::NotLeader { leader: None });
             return;
         };
@@ -38,15 +58,13 @@ impl<W, R> Driver<W, R> {
         let message = PeerMessage::Forward {
             request,
             asker,
+            leader,
             commands,
         };
-        self.outputs.push(Output::Send {
-            to: leader,
-            message,
-        });
+        self.outputs.push(Output::Send { to, message });
     }
 
-    /// Another node passes its users' proposals on to us.
+    /// Another node passes its users' proposals on to this life of ours.
     pub(super) fn on_forward(
         &mut self,
         node: NodeId,
@@ -56,11 +74,9 @@ impl<W, R> Driver<W, R> {
     ) {
         // A transport may repeat itself. The first copy was answered, and after a refusal its user
         // may have tried again: a later copy must not be appended beside that.
-        let last = self.last_forwards.get(&node);
-        if last.is_some_and(|&(of, last)| of == life && request <= last) {
+        if !self.last_forwards.is_new(node, life, request) {
             return;
         }
-        self.last_forwards.insert(node, (life, request));
         let count = commands.len();
         self.propose(
             commands,
@@ -94,6 +110,10 @@ impl<W, R> Driver<W, R> {
             ForwardOutcome::Appended(_) => self.fail_proposals(waiters, &ProposeError::Unknown),
             ForwardOutcome::Refused(refusal) => {
                 self.fail_proposals(waiters, &ProposeError::from(refusal));
+            }
+            ForwardOutcome::OtherLife => {
+                self.fail_proposals(waiters, &ProposeError::Unknown);
+                self.forsake_leader();
             }
         }
     }
@@ -150,7 +170,7 @@ impl<W, R> Driver<W, R> {
         self.fail_proposals(replaced, &ProposeError::Unknown);
     }
 
-    fn reply_forward(
+    pub(super) fn reply_forward(
         &mut self,
         to: NodeId,
         request: u64,

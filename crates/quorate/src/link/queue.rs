@@ -122,6 +122,7 @@ mod tests {
         PeerMessage::Forward {
             request: 1,
             asker: Incarnation::new(1),
+            leader: Incarnation::new(2),
             commands: vec![Bytes::from(vec![0; command_bytes])],
         }
     }

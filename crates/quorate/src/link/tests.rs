@@ -31,6 +31,7 @@ fn forward(command_bytes: usize) -> PeerMessage {
     PeerMessage::Forward {
         request: 7,
         asker: Incarnation::new(1),
+        leader: Incarnation::new(2),
         commands: vec![Bytes::from(vec![5; command_bytes])],
     }
 }

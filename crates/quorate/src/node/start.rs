@@ -237,6 +237,12 @@ impl Host {
             started,
             ends,
         } = self;
+        // Before the runtime, so that it is dropped after it even in a panic: what the transport
+        // has left to the runtime, perhaps a listener, is gone when the handles hear of the end.
+        let mut notice = StopNotice {
+            shared: Arc::clone(&shell.shared),
+            reason: StopReason::ThreadPanicked { thread: "driver" },
+        };
         let runtime = match tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -248,20 +254,20 @@ impl Host {
             }
         };
         let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, async move {
+        let reason = tasks.block_on(&runtime, async move {
             if let Err(error) = shell.transport.start(local, inbox) {
                 let _ = started.send(Err(error.into()));
-                return;
+                return StopReason::Requested;
             }
             let _ = started.send(Ok(()));
-            let mut notice = StopNotice {
-                shared: Arc::clone(&shell.shared),
-                reason: StopReason::ThreadPanicked { thread: "driver" },
-            };
             let reason = shell.run().await;
             shell::farewell(ends).await;
-            notice.reason = reason;
+            reason
         });
+        drop(tasks);
+        // Ends the tasks, and does not wait for a name that is still being resolved.
+        runtime.shutdown_background();
+        notice.reason = reason;
     }
 }
 

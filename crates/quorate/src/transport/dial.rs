@@ -3,13 +3,15 @@
 //! (`accept.rs`).
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use quorate_core::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -85,8 +87,9 @@ impl Dialler {
 
     async fn connect(&self, address: &str) -> Result<(TcpStream, Outgoing), Ending> {
         let attempt = async {
-            let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await;
-            let mut stream = connected.map_err(|_| Ending::TimedOut)??;
+            let resolved = timeout(CONNECT_TIMEOUT, lookup_host(address)).await;
+            let addresses: Vec<_> = resolved.map_err(|_| Ending::TimedOut)??.collect();
+            let mut stream = connect_any(&addresses, TcpStream::connect).await?;
             stream.set_nodelay(true)?;
             let outgoing = handshake::dial(&mut stream, &self.local, self.peer).await?;
             Ok((stream, outgoing))
@@ -123,6 +126,30 @@ impl Dialler {
             warn!(target: "quorate::transport", %peer, address, %error, "{text}");
         }
     }
+}
+
+/// Connects to the first of these addresses that lets it. Together they have [`CONNECT_TIMEOUT`],
+/// and each a fair share of what is left: one that does not even refuse must not keep those behind
+/// it from being tried.
+async fn connect_any<T, F>(
+    addresses: &[SocketAddr],
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<T, Ending>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let end = tokio::time::Instant::now() + CONNECT_TIMEOUT;
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address").into();
+    for (address, untried) in addresses.iter().zip((1..=addresses.len()).rev()) {
+        let left = end.saturating_duration_since(tokio::time::Instant::now());
+        let share = left / u32::try_from(untried).unwrap_or(u32::MAX);
+        match timeout(share, connect(*address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(refused)) => error = refused.into(),
+            Err(_) => error = Ending::TimedOut,
+        }
+    }
+    Err(error)
 }
 
 /// Hears the acceptor's signs of life, and that they stopped.
@@ -165,5 +192,60 @@ async fn write_queue(
         }
         writer.write_all_buf(outgoing.unwritten()).await?;
         queue.written();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Where nobody answers, not even to refuse.
+    const DEAD: u16 = 1;
+    /// Where somebody refuses.
+    const CLOSED: u16 = 2;
+
+    /// Tries these ports in turn. Returns which let it in, or how it ended, and how long it took.
+    async fn try_ports(ports: &[u16]) -> (Result<u16, Ending>, Duration) {
+        let addresses = ports
+            .iter()
+            .map(|&port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let addresses: Vec<_> = addresses.collect();
+        let begun = tokio::time::Instant::now();
+        let connect = async |address: SocketAddr| match address.port() {
+            DEAD => std::future::pending().await,
+            CLOSED => Err(io::ErrorKind::ConnectionRefused.into()),
+            port => Ok(port),
+        };
+        let connected = connect_any(&addresses, connect).await;
+        (connected, begun.elapsed())
+    }
+
+    /// Scenario H15: a name of two families, of which the network carries one.
+    #[tokio::test(start_paused = true)]
+    async fn address_that_does_not_answer_leaves_time_for_the_others() {
+        for ports in [
+            &[DEAD, 7][..],
+            &[DEAD, CLOSED, DEAD, 7],
+            &[CLOSED, DEAD, DEAD, 7],
+        ] {
+            let (connected, took) = try_ports(ports).await;
+            assert_eq!(connected.ok(), Some(7), "{ports:?}");
+            assert!(took < CONNECT_TIMEOUT, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_have_one_limit_together_and_all_of_it() {
+        let (connected, took) = try_ports(&[CLOSED, DEAD, CLOSED, DEAD]).await;
+        assert!(matches!(connected, Err(Ending::TimedOut)));
+        let millisecond = Duration::from_millis(1);
+        assert!(took + millisecond >= CONNECT_TIMEOUT, "{took:?}");
+        assert!(took <= CONNECT_TIMEOUT + 4 * millisecond, "{took:?}");
+        let (connected, _) = try_ports(&[CLOSED, CLOSED]).await;
+        assert!(matches!(connected, Err(Ending::Io(_))), "they refused");
+        let (connected, _) = try_ports(&[]).await;
+        assert!(matches!(connected, Err(Ending::Io(_))), "there is nobody");
     }
 }

@@ -179,6 +179,7 @@ mod tests {
         PeerMessage::Forward {
             request,
             asker,
+            leader: Incarnation::new(2),
             commands,
         }
     }

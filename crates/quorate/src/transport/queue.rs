@@ -114,6 +114,7 @@ mod tests {
         PeerMessage::Forward {
             request,
             asker: Incarnation::new(1),
+            leader: Incarnation::new(2),
             commands: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Instant;
 
 use quorate_core::NodeId;
 use tokio::sync::watch;
@@ -17,7 +18,7 @@ use super::guests::SharedGuests;
 use super::queue::{self, queue};
 use super::{Inbox, Transport, TransportError};
 use crate::PeerMessage;
-use crate::link::{FAREWELL, Local};
+use crate::link::{Backoff, FAREWELL, Local};
 
 /// Carries messages over TCP. A dead, slow or hung peer costs the others nothing: each has a
 /// bounded queue and a task of its own.
@@ -43,8 +44,8 @@ struct Running {
     local: Arc<Local>,
     peers: BTreeMap<NodeId, Peer>,
     guests: SharedGuests,
-    /// The connections to guests who were to be told something.
-    visits: BTreeMap<NodeId, Peer>,
+    /// The last connection to each guest who was to be told something.
+    visits: BTreeMap<NodeId, Visit>,
     members: watch::Sender<BTreeSet<NodeId>>,
     acceptor: AbortHandle,
 }
@@ -54,6 +55,16 @@ struct Peer {
     queue: queue::Sender,
     address: watch::Sender<String>,
     dialler: Dialling,
+}
+
+/// A connection to a guest. It is not dialled again for each message that finds it gone: a guest
+/// chooses what there is to say to it, and where.
+#[derive(Debug)]
+struct Visit {
+    peer: Peer,
+    /// Not to be dialled again before.
+    again_at: Instant,
+    backoff: Backoff,
 }
 
 /// The task that dials. Dropped, it stops.
@@ -176,13 +187,29 @@ impl Running {
 
     /// What comes before the guest is connected is dropped: it asks again.
     fn send_to_guest(&mut self, to: NodeId, message: PeerMessage) {
-        self.visits.retain(|_, peer| !peer.dialler.0.is_finished());
-        if let Some(peer) = self.visits.get(&to) {
-            peer.queue.push(message);
-        } else if let Some(address) = self.guests.address(to) {
-            let peer = Peer::dial(self.local.clone(), to, address, true);
-            self.visits.insert(to, peer);
+        let now = Instant::now();
+        if let Some(visit) = self.visits.get(&to)
+            && !visit.is_over(now)
+        {
+            return visit.peer.queue.push(message);
         }
+        let Some(address) = self.guests.address(to) else {
+            return;
+        };
+        let mut backoff = match self.visits.remove(&to) {
+            Some(mut visit) => {
+                let since = now.saturating_duration_since(visit.again_at);
+                visit.backoff.reset_after(since);
+                visit.backoff
+            }
+            None => Backoff::new(self.local.incarnation.get() ^ to.get()),
+        };
+        let visit = Visit {
+            peer: Peer::dial(self.local.clone(), to, address, true),
+            again_at: now + backoff.next_delay(),
+            backoff,
+        };
+        self.visits.insert(to, visit);
     }
 }
 
@@ -216,6 +243,13 @@ impl Peer {
             tokio::time::sleep(FAREWELL).await;
             drop(dialler);
         });
+    }
+}
+
+impl Visit {
+    /// Whether the connection is gone, for long enough to try another.
+    fn is_over(&self, now: Instant) -> bool {
+        self.peer.dialler.0.is_finished() && self.again_at <= now
     }
 }
 

@@ -14,6 +14,7 @@ use super::frame::{MAX_COMMANDS, open};
 use super::header::{
     self, Header, KIND_BITS, KIND_COMMAND, KIND_MEMBERSHIP, KIND_NOOP, Kind, RaftBody,
 };
+use super::packed::unpack;
 use crate::{ForwardOutcome, PeerMessage};
 
 /// A payload up to this size is copied out of the frame: a small command that stays in memory
@@ -25,6 +26,13 @@ const COPIED_UP_TO_BYTES: usize = 1024;
 const MAX_MEMBERSHIP_BYTES: usize =
     1 + Membership::MAX_MEMBERS * (8 + 1 + 2 + Membership::MAX_ADDRESS_BYTES);
 
+/// An encoded founding is never longer: per founder its number and its directory, with what later
+/// versions may add.
+const MAX_FOUNDING_BYTES: usize = Membership::MAX_MEMBERS * 64;
+
+/// What only somebody else's bytes are.
+pub(super) const NOT_PROTOBUF: WireError = malformed("not protobuf");
+
 /// The message in a complete frame, as [`Decoder::next_frame`](super::Decoder::next_frame) cuts
 /// it out. Large payloads are slices of the frame. `None` for a sign of life and for a kind of
 /// message that only newer versions know.
@@ -33,7 +41,7 @@ const MAX_MEMBERSHIP_BYTES: usize =
 /// The frame is damaged, or says what no correct peer says. Close the connection.
 pub fn decode(frame: Bytes) -> Result<Option<PeerMessage>, WireError> {
     let (header, payload) = open(frame)?;
-    match message(parse(&header)?, payload) {
+    match message(parse(header)?, payload) {
         Ok(message) => Ok(Some(message)),
         Err(Problem::Unknown) => Ok(None),
         Err(Problem::Refused(error)) => Err(error),
@@ -41,10 +49,8 @@ pub fn decode(frame: Bytes) -> Result<Option<PeerMessage>, WireError> {
 }
 
 /// The header of a frame.
-pub(super) fn parse(mut header: &[u8]) -> Result<Header, WireError> {
-    Header::decode(&mut header).map_err(|_| WireError::Malformed {
-        what: "not protobuf",
-    })
+pub(super) fn parse(header: Bytes) -> Result<Header, WireError> {
+    Header::decode(header).map_err(|_| NOT_PROTOBUF)
 }
 
 /// Why a header gives no message.
@@ -69,7 +75,8 @@ fn message(header: Header, payload: Bytes) -> Result<PeerMessage, Problem> {
             return Ok(PeerMessage::Forward {
                 request: forward.request,
                 asker: Incarnation::new(forward.asker),
-                commands: commands(&forward.lengths, payload)?,
+                leader: Incarnation::new(forward.leader),
+                commands: commands(&unpack(&forward.lengths)?, payload)?,
             });
         }
         Kind::ForwardReply(reply) => PeerMessage::ForwardReply {
@@ -119,13 +126,7 @@ fn engine_body(body: RaftBody, payload: Bytes) -> Result<Body, Problem> {
             campaign: Term::new(reply.campaign),
             granted: reply.granted,
         },
-        RaftBody::Append(append) => Body::Append {
-            prev: entry_id(append.prev),
-            entries: entries(&append, payload)?,
-            commit: LogIndex::new(append.commit),
-            round: Round::new(append.round),
-            last: last_of_log(&append)?,
-        },
+        RaftBody::Append(append) => append_body(&append, payload)?,
         RaftBody::AppendReply(reply) => Body::AppendReply {
             asked: Term::new(reply.asked),
             round: Round::new(reply.round),
@@ -157,10 +158,24 @@ fn engine_body(body: RaftBody, payload: Bytes) -> Result<Body, Problem> {
     })
 }
 
+fn append_body(append: &header::Append, payload: Bytes) -> Result<Body, WireError> {
+    let entries = entries(append, payload)?;
+    let last = last_of_log(append, entries.len())?;
+    Ok(Body::Append {
+        prev: entry_id(append.prev),
+        entries,
+        commit: LogIndex::new(append.commit),
+        round: Round::new(append.round),
+        last,
+    })
+}
+
 /// The entries behind `prev`, with consecutive indexes and terms that never fall.
 fn entries(append: &header::Append, payload: Bytes) -> Result<Entries, WireError> {
-    let count = check_count(append.shapes.len())?;
-    check_runs(append, count)?;
+    let shapes = unpack(&append.shapes)?;
+    let (run_terms, run_lengths) = (unpack(&append.run_terms)?, unpack(&append.run_lengths)?);
+    let count = shapes.len();
+    check_runs(append, &run_terms, &run_lengths, count)?;
     if count == 0 {
         no_payload(&payload)?;
         return Ok(Entries::empty());
@@ -171,11 +186,11 @@ fn entries(append: &header::Append, payload: Bytes) -> Result<Entries, WireError
         return Err(WireError::IndexOverflow);
     }
 
-    let runs = append.run_terms.iter().zip(&append.run_lengths);
+    let runs = run_terms.iter().zip(&run_lengths);
     let terms = runs.flat_map(|(&term, &length)| (0..length).map(move |_| Term::new(term)));
     let mut payloads = Payloads::new(payload);
     let mut entries = Vec::with_capacity(count);
-    for ((&shape, term), index) in append.shapes.iter().zip(terms).zip(prev.next().get()..) {
+    for ((&shape, term), index) in shapes.iter().zip(terms).zip(prev.next().get()..) {
         let payload = match (shape & ((1 << KIND_BITS) - 1), shape >> KIND_BITS) {
             (KIND_NOOP, 0) => Payload::Noop,
             (KIND_COMMAND, length) => Payload::Command(payloads.next(length)?),
@@ -197,26 +212,28 @@ fn entries(append: &header::Append, payload: Bytes) -> Result<Entries, WireError
     Ok(Entries::from(entries))
 }
 
-fn check_runs(append: &header::Append, count: usize) -> Result<(), WireError> {
+fn check_runs(
+    append: &header::Append,
+    terms: &[u64],
+    lengths: &[u64],
+    count: usize,
+) -> Result<(), WireError> {
     let mut sum = Some(0u64);
-    for &length in &append.run_lengths {
+    for &length in lengths {
         sum = sum.and_then(|sum| sum.checked_add(length));
     }
-    if append.run_terms.len() != append.run_lengths.len() || sum != Some(count as u64) {
+    if terms.len() != lengths.len() || sum != Some(count as u64) {
         return Err(malformed("the terms do not fit the entries"));
     }
     let prev_term = append.prev.unwrap_or_default().term;
-    if !std::iter::once(&prev_term)
-        .chain(&append.run_terms)
-        .is_sorted()
-    {
+    if !std::iter::once(&prev_term).chain(terms).is_sorted() {
         return Err(malformed("the terms of the entries fall"));
     }
     Ok(())
 }
 
 fn commands(lengths: &[u64], payload: Bytes) -> Result<Vec<Bytes>, WireError> {
-    let mut commands = Vec::with_capacity(check_count(lengths.len())?);
+    let mut commands = Vec::with_capacity(lengths.len());
     let mut payloads = Payloads::new(payload);
     for &length in lengths {
         commands.push(payloads.next(length)?);
@@ -267,9 +284,9 @@ impl Payloads {
 
 /// The leader's log reaches at least as far as what it sends. A follower that may have lost
 /// entries believes this number, so none is made up for a missing one.
-fn last_of_log(append: &header::Append) -> Result<LogIndex, WireError> {
+fn last_of_log(append: &header::Append, count: usize) -> Result<LogIndex, WireError> {
     let prev = entry_id(append.prev).index;
-    if prev.plus(append.shapes.len() as u64).get() > append.last {
+    if prev.plus(count as u64).get() > append.last {
         return Err(malformed("the entries reach beyond the log"));
     }
     Ok(LogIndex::new(append.last))
@@ -329,6 +346,7 @@ fn forward_outcome(outcome: header::ForwardOutcome) -> ForwardOutcome {
     use header::ForwardOutcome as Wire;
     ForwardOutcome::Refused(match outcome {
         Wire::Appended(first) => return ForwardOutcome::Appended(first.into()),
+        Wire::OtherLife(()) => return ForwardOutcome::OtherLife,
         Wire::NotLeader(leader) => Refusal::NotLeader {
             leader: NodeId::new(leader),
         },
@@ -343,12 +361,17 @@ fn forward_outcome(outcome: header::ForwardOutcome) -> ForwardOutcome {
 fn birth_stage(stage: header::BirthStage) -> Result<BirthStage, WireError> {
     Ok(match stage {
         header::BirthStage::New(()) => BirthStage::New,
-        header::BirthStage::Prepared(founding) => BirthStage::Prepared(founders(&founding)?),
-        header::BirthStage::Born(founding) => BirthStage::Born(founders(&founding)?),
+        header::BirthStage::Prepared(founding) => BirthStage::Prepared(founders(founding)?),
+        header::BirthStage::Born(founding) => BirthStage::Born(founders(founding)?),
     })
 }
 
-fn founders(founding: &header::Founding) -> Result<Founding, WireError> {
+/// The founders are the first members: no more than a membership has.
+fn founders(founding: Bytes) -> Result<Founding, WireError> {
+    if founding.len() > MAX_FOUNDING_BYTES {
+        return Err(malformed("too many founders"));
+    }
+    let founding = header::Founding::decode(founding).map_err(|_| NOT_PROTOBUF)?;
     let mut founders = Founding::new();
     for founder in &founding.founders {
         let node = node_id(founder.node)?;
@@ -358,6 +381,9 @@ fn founders(founding: &header::Founding) -> Result<Founding, WireError> {
         {
             return Err(malformed("a founder is named twice"));
         }
+    }
+    if founders.len() > Membership::MAX_MEMBERS {
+        return Err(malformed("too many founders"));
     }
     Ok(founders)
 }
@@ -386,7 +412,7 @@ pub(super) fn no_payload(payload: &Bytes) -> Result<(), WireError> {
     }
 }
 
-fn check_count(count: usize) -> Result<usize, WireError> {
+pub(super) fn check_count(count: usize) -> Result<usize, WireError> {
     if count <= MAX_COMMANDS {
         Ok(count)
     } else {

@@ -1,6 +1,8 @@
 //! From messages to headers. Payload bytes never pass through here: `encoded.rs` hands them on
 //! as they are.
 
+use bytes::Bytes;
+use prost::Message as _;
 use quorate_core::{
     AppendOutcome, Body, Entries, Entry, EntryId, LogIndex, Message, Payload, Refusal, Round,
     SnapshotMeta, SnapshotOutcome,
@@ -10,6 +12,7 @@ use quorate_log::{BirthStage, Founding};
 use super::header::{
     self, Header, KIND_BITS, KIND_COMMAND, KIND_MEMBERSHIP, KIND_NOOP, Kind, RaftBody,
 };
+use super::packed::pack;
 use crate::{ForwardOutcome, PeerMessage};
 
 /// What the frame of this message says before its payload.
@@ -19,14 +22,13 @@ pub(super) fn header(message: &PeerMessage) -> Header {
         PeerMessage::Forward {
             request,
             asker,
+            leader,
             commands,
         } => Kind::Forward(header::Forward {
             request: *request,
             asker: asker.get(),
-            lengths: commands
-                .iter()
-                .map(|command| command.len() as u64)
-                .collect(),
+            leader: leader.get(),
+            lengths: pack(commands.iter().map(|command| command.len() as u64)),
         }),
         PeerMessage::ForwardReply {
             request,
@@ -148,18 +150,14 @@ fn append(prev: EntryId, entries: &Entries) -> header::Append {
             .is_none_or(|first| first.index == prev.index.next()),
         "an append's entries follow prev, and are numbered by that at the receiver"
     );
-    let mut append = header::Append {
+    let runs = || entries.chunk_by(|one, next| one.term == next.term);
+    header::Append {
         prev: Some(prev.into()),
-        shapes: entries.iter().map(shape).collect(),
+        run_terms: pack(runs().filter_map(|run| Some(run.first()?.term.get()))),
+        run_lengths: pack(runs().map(|run| run.len() as u64)),
+        shapes: pack(entries.iter().map(shape)),
         ..header::Append::default()
-    };
-    for run in entries.chunk_by(|one, next| one.term == next.term) {
-        append
-            .run_terms
-            .extend(run.first().map(|entry| entry.term.get()));
-        append.run_lengths.push(run.len() as u64);
     }
-    append
 }
 
 fn shape(entry: &Entry) -> u64 {
@@ -187,6 +185,7 @@ fn forward_outcome(outcome: ForwardOutcome) -> header::ForwardOutcome {
     use header::ForwardOutcome as Wire;
     match outcome {
         ForwardOutcome::Appended(first) => Wire::Appended(first.into()),
+        ForwardOutcome::OtherLife => Wire::OtherLife(()),
         ForwardOutcome::Refused(Refusal::NotLeader { leader }) => {
             Wire::NotLeader(leader.map_or(0, quorate_core::NodeId::get))
         }
@@ -209,7 +208,7 @@ fn birth_stage(stage: &BirthStage) -> header::BirthStage {
     }
 }
 
-fn founders(founding: &Founding) -> header::Founding {
+fn founders(founding: &Founding) -> Bytes {
     let founders = founding
         .iter()
         .map(|(node, directory)| header::Founder {
@@ -217,5 +216,5 @@ fn founders(founding: &Founding) -> header::Founding {
             directory: Some(directory.0.into()),
         })
         .collect();
-    header::Founding { founders }
+    header::Founding { founders }.encode_to_vec().into()
 }

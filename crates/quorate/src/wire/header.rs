@@ -1,7 +1,11 @@
 //! The protobuf structures of a frame's header, one for one what is on the wire. Field numbers are
 //! never reused. Every choice (`oneof`) may arrive empty: then a newer version sent something this
 //! one does not know. What the fields mean is said at the types they are made from.
+//!
+//! What a header may hold many of stays bytes here, until somebody has looked how many: lists of
+//! numbers (`packed.rs`) and the founders.
 
+use bytes::Bytes;
 use prost::{Message, Oneof};
 
 /// The header of every frame. Empty in a sign of life.
@@ -145,15 +149,15 @@ pub(super) struct Append {
     pub(super) commit: u64,
     #[prost(uint64, tag = "3")]
     pub(super) round: u64,
-    /// The term of each run, ascending.
-    #[prost(uint64, repeated, tag = "4")]
-    pub(super) run_terms: Vec<u64>,
-    /// How many entries each run has.
-    #[prost(uint64, repeated, tag = "5")]
-    pub(super) run_lengths: Vec<u64>,
-    /// For each entry, eight times the length of its payload plus its kind.
-    #[prost(uint64, repeated, tag = "6")]
-    pub(super) shapes: Vec<u64>,
+    /// The term of each run, ascending. Packed.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) run_terms: Bytes,
+    /// How many entries each run has. Packed.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub(super) run_lengths: Bytes,
+    /// For each entry, eight times the length of its payload plus its kind. Packed.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub(super) shapes: Bytes,
     /// The last index of the leader's log.
     #[prost(uint64, tag = "7")]
     pub(super) last: u64,
@@ -202,7 +206,7 @@ pub(super) struct SnapshotMeta {
     pub(super) last: Option<EntryId>,
     /// As in a membership entry.
     #[prost(bytes = "bytes", tag = "2")]
-    pub(super) membership: bytes::Bytes,
+    pub(super) membership: Bytes,
     #[prost(uint64, tag = "3")]
     pub(super) membership_index: u64,
     #[prost(uint64, tag = "4")]
@@ -270,9 +274,11 @@ pub(super) struct Forward {
     pub(super) request: u64,
     #[prost(fixed64, tag = "2")]
     pub(super) asker: u64,
-    /// Of each command, in bytes.
-    #[prost(uint64, repeated, tag = "3")]
-    pub(super) lengths: Vec<u64>,
+    /// Of each command, in bytes. Packed.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(super) lengths: Bytes,
+    #[prost(fixed64, tag = "4")]
+    pub(super) leader: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -281,7 +287,7 @@ pub(super) struct ForwardReply {
     pub(super) request: u64,
     #[prost(fixed64, tag = "2")]
     pub(super) asker: u64,
-    #[prost(oneof = "ForwardOutcome", tags = "3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "ForwardOutcome", tags = "3, 4, 5, 6, 7, 8, 9, 10")]
     pub(super) outcome: Option<ForwardOutcome>,
 }
 
@@ -303,6 +309,8 @@ pub(super) enum ForwardOutcome {
     HandingOver(()),
     #[prost(message, tag = "9")]
     NoRoom(()),
+    #[prost(message, tag = "10")]
+    OtherLife(()),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -317,10 +325,12 @@ pub(super) struct Birth {
 pub(super) enum BirthStage {
     #[prost(message, tag = "2")]
     New(()),
-    #[prost(message, tag = "3")]
-    Prepared(Founding),
-    #[prost(message, tag = "4")]
-    Born(Founding),
+    /// A [`Founding`].
+    #[prost(bytes = "bytes", tag = "3")]
+    Prepared(Bytes),
+    /// A [`Founding`].
+    #[prost(bytes = "bytes", tag = "4")]
+    Born(Bytes),
 }
 
 #[derive(Clone, PartialEq, Message)]

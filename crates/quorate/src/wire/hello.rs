@@ -39,10 +39,12 @@ impl VersionRange {
     /// What this build speaks. Version 2 brought changes of the membership, transfers of
     /// leadership and snapshots: entries, messages and fields that version 1 cannot do without
     /// knowing. Version 3 gave the length of every frame a check, the handshake's too: older
-    /// frames can no longer be read, and no release has ever written them.
+    /// frames can no longer be read, and no release has ever written them. Version 4 names the life
+    /// of the leader for which proposals are passed on: a node that does not look at it may say of
+    /// what another life has appended that it was not.
     pub const SUPPORTED: Self = Self {
-        oldest: Version(3),
-        newest: Version(3),
+        oldest: Version(4),
+        newest: Version(4),
     };
 
     /// The newest version that both speak.
@@ -142,7 +144,7 @@ impl Hello {
     pub fn decode(frame: Bytes) -> Result<Self, WireError> {
         let (header, payload) = open(frame)?;
         no_payload(&payload)?;
-        let Some(Kind::Hello(hello)) = parse(&header)?.kind else {
+        let Some(Kind::Hello(hello)) = parse(header)?.kind else {
             return Err(malformed("not a handshake"));
         };
         if hello.address.len() > Membership::MAX_ADDRESS_BYTES {
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn handshake_is_refused_by_name_when_one_thing_does_not_fit() {
         let check = |hello: Hello| hello.check(ClusterId(0xc1), node(2), |from| from == node(1));
-        assert_eq!(check(hello()), Ok(Version(3)), "the twin is fine");
+        assert_eq!(check(hello()), Ok(Version(4)), "the twin is fine");
         assert_eq!(
             check(Hello {
                 cluster: ClusterId(0xc2),
@@ -291,7 +293,7 @@ mod tests {
             Err(HandshakeError::UnexpectedSender { from: node(4) })
         );
         let theirs = VersionRange {
-            oldest: Version(4),
+            oldest: Version(5),
             newest: Version(9),
         };
         assert_eq!(

@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod memory;
 mod round_trip;
 
 use bytes::Bytes;
@@ -189,7 +190,7 @@ fn read_indexes() -> Vec<Body> {
 }
 
 fn forwards() -> Vec<PeerMessage> {
-    let (request, asker) = (3, Incarnation::new(u64::MAX));
+    let (request, asker, leader) = (3, Incarnation::new(u64::MAX), Incarnation::new(5));
     let refusals = [
         Refusal::NotLeader { leader: None },
         Refusal::NotLeader {
@@ -204,7 +205,7 @@ fn forwards() -> Vec<PeerMessage> {
     let appended = ForwardOutcome::Appended(id(6, 5));
     let outcomes = refusals.into_iter().map(ForwardOutcome::Refused);
     let replies = outcomes
-        .chain([appended])
+        .chain([appended, ForwardOutcome::OtherLife])
         .map(|outcome| PeerMessage::ForwardReply {
             request,
             asker,
@@ -216,6 +217,7 @@ fn forwards() -> Vec<PeerMessage> {
     let asks = batches.into_iter().map(|commands| PeerMessage::Forward {
         request,
         asker,
+        leader,
         commands,
     });
     asks.chain(replies).collect()

@@ -18,6 +18,7 @@ fn a_forward_of_a_new_life_is_appended_though_its_number_is_not_new() {
         message: PeerMessage::Forward {
             request: 1,
             asker: Incarnation::new(life),
+            leader: Incarnation::new(leader),
             commands: vec![Bytes::from_static(b"x")],
         },
     };

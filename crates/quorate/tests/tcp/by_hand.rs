@@ -107,6 +107,7 @@ async fn connection_is_closed_when_a_frame_is_oversized_damaged_or_misnamed() {
     let oversized = PeerMessage::Forward {
         request: 5,
         asker: Incarnation::new(1),
+        leader: Incarnation::new(2),
         commands: vec![Bytes::from(vec![0; MAX_FRAME_BYTES as usize])],
     };
     let oversized = start(&encode(&oversized).into_bytes());

@@ -2,9 +2,9 @@
 //! costs the others nothing.
 
 use quorate::transport::TransportError;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::time::{sleep, timeout};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 
@@ -128,6 +128,45 @@ async fn node_that_is_no_member_is_heard_and_answered() {
     send_until_received(&mut one.tcp, 3, &forward(2), &mut three.inbox).await;
 }
 
+/// Scenario H13: there is something to say to a guest for as long as it asks, and it may say of any
+/// address that it is its own.
+#[tokio::test]
+async fn guest_that_closes_at_once_is_not_dialled_for_each_message() {
+    let (tcp, address) = bind();
+    let mut one = start(tcp, 1, 11, &[]);
+    let closing = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let guest = Hello {
+        address: closing.local_addr().unwrap().to_string(),
+        ..hello()
+    };
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(&guest.encode()).await.unwrap();
+    let answer = timeout(HANG, stream.read_u8()).await.expect("no answer");
+    assert!(answer.is_ok(), "it is no guest");
+
+    let mut dialled = 0;
+    let accept = async {
+        loop {
+            drop(closing.accept().await.unwrap());
+            dialled += 1;
+        }
+    };
+    let send = async {
+        let end = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < end {
+            one.tcp.send(node(2), forward(1));
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = send => {}
+    }
+    assert!(dialled > 0, "it is never answered");
+    // Pauses of 25 ms and up, each but the last half over when the next is twice as long.
+    assert!(dialled <= 7, "dialled {dialled} times in a second");
+}
+
 /// Scenario A12: the last word to a peer may be that it was removed.
 #[tokio::test]
 async fn what_was_sent_to_a_peer_leaves_before_it_is_let_go() {
@@ -172,6 +211,7 @@ async fn hung_peer_neither_blocks_the_sender_nor_delays_another_peer() {
     let large = PeerMessage::Forward {
         request: 9,
         asker,
+        leader: Incarnation::new(2),
         commands,
     };
     for request in 10..20 {

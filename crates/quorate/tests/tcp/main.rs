@@ -75,6 +75,7 @@ fn forward(request: u64) -> PeerMessage {
     PeerMessage::Forward {
         request,
         asker,
+        leader: Incarnation::new(2),
         commands: vec![Bytes::from_static(b"set")],
     }
 }

@@ -10,6 +10,7 @@ use crate::PeerMessage;
 use crate::wire::decode::parse;
 use crate::wire::frame::{PREFIX_BYTES, START_BYTES, prefix};
 use crate::wire::header::{self, Header, Kind, RaftBody};
+use crate::wire::packed::pack;
 use crate::wire::{Decoder, EncodedFrames, MAX_COMMANDS, WireError, decode, encode};
 
 fn read_index() -> header::Raft {
@@ -22,6 +23,10 @@ fn read_index() -> header::Raft {
         receiver: 1,
         body: Some(RaftBody::ReadIndex(ask)),
     }
+}
+
+fn packed(numbers: &[u64]) -> Bytes {
+    pack(numbers.iter().copied())
 }
 
 fn decode_kind(kind: Kind, payload: &'static [u8]) -> Result<Option<PeerMessage>, WireError> {
@@ -113,6 +118,7 @@ fn frame_beyond_the_limit_is_not_begun() {
     let many = PeerMessage::Forward {
         request,
         asker,
+        leader: Incarnation::new(2),
         commands,
     };
     let refused = EncodedFrames::new().push(&many, u32::MAX);
@@ -134,7 +140,7 @@ fn unknown_kinds_of_message_are_skipped() {
     assert_eq!(decode_kind(Kind::Raft(unknown_body), b""), Ok(None));
 
     let known = encode(&append(&[])).into_bytes();
-    let mut extended = parse(&known[PREFIX_BYTES..]).unwrap().encode_to_vec();
+    let mut extended = parse(known.slice(PREFIX_BYTES..)).unwrap().encode_to_vec();
     extended.extend_from_slice(&unknown_field);
     let decoded = decode(frame(&extended, b""));
     assert_eq!(decoded, Ok(Some(append(&[]))), "a new field is skipped");
@@ -149,9 +155,9 @@ fn decode_append(
         prev: Some(header::EntryId { index: 5, term: 3 }),
         commit: 4,
         round: 1,
-        run_terms: vec![3],
-        run_lengths: vec![2],
-        shapes: vec![(2 << 3) | 1, (1 << 3) | 1],
+        run_terms: packed(&[3]),
+        run_lengths: packed(&[2]),
+        shapes: packed(&[(2 << 3) | 1, (1 << 3) | 1]),
         last: u64::MAX,
     };
     change(&mut append);
@@ -171,24 +177,24 @@ fn commands_that_do_not_fit_their_frame_are_refused() {
     assert_eq!(decode_append(b"ab", |_| ()), misfit(2));
     assert_eq!(decode_append(b"abcd", |_| ()), misfit(4));
     assert_eq!(
-        decode_append(b"a", |a| a.shapes = vec![u64::MAX - 6, 9]),
+        decode_append(b"a", |a| a.shapes = packed(&[u64::MAX - 6, 9])),
         misfit(1)
     );
 
     let unknown = "unknown kind of entry";
     let unknown = Err(WireError::Malformed { what: unknown });
     assert_eq!(
-        decode_append(b"abc", |a| a.shapes = vec![u64::MAX, 9]),
+        decode_append(b"abc", |a| a.shapes = packed(&[u64::MAX, 9])),
         unknown
     );
     assert_eq!(
-        decode_append(b"ab", |a| a.shapes = vec![8, 9]),
+        decode_append(b"ab", |a| a.shapes = packed(&[8, 9])),
         unknown,
         "a no-op has no payload"
     );
 
     let (count, limit) = (MAX_COMMANDS as u64 + 1, MAX_COMMANDS as u64);
-    let many = decode_append(b"", |a| a.shapes = vec![0; MAX_COMMANDS + 1]);
+    let many = decode_append(b"", |a| a.shapes = packed(&[0; MAX_COMMANDS + 1]));
     assert_eq!(many, Err(WireError::TooManyCommands { count, limit }));
 }
 
@@ -213,25 +219,31 @@ fn indexes_that_overflow_are_refused() {
 fn terms_that_fall_or_do_not_fit_the_entries_are_refused() {
     let misfit = "the terms do not fit the entries";
     let misfit = Err(WireError::Malformed { what: misfit });
-    assert_eq!(decode_append(b"abc", |a| a.run_lengths = vec![1]), misfit);
-    assert_eq!(decode_append(b"abc", |a| a.run_terms = vec![3, 4]), misfit);
-    assert_eq!(decode_append(b"", |a| a.shapes = vec![]), misfit);
+    assert_eq!(
+        decode_append(b"abc", |a| a.run_lengths = packed(&[1])),
+        misfit
+    );
+    assert_eq!(
+        decode_append(b"abc", |a| a.run_terms = packed(&[3, 4])),
+        misfit
+    );
+    assert_eq!(decode_append(b"", |a| a.shapes = packed(&[])), misfit);
     let wrapping = |a: &mut header::Append| {
-        a.run_terms = vec![3, 4];
-        a.run_lengths = vec![u64::MAX, 3];
+        a.run_terms = packed(&[3, 4]);
+        a.run_lengths = packed(&[u64::MAX, 3]);
     };
     assert_eq!(decode_append(b"abc", wrapping), misfit);
 
     let falling = "the terms of the entries fall";
     let falling = Err(WireError::Malformed { what: falling });
     assert_eq!(
-        decode_append(b"abc", |a| a.run_terms = vec![2]),
+        decode_append(b"abc", |a| a.run_terms = packed(&[2])),
         falling,
         "below prev's term"
     );
     let fall = |a: &mut header::Append| {
-        a.run_terms = vec![5, 4];
-        a.run_lengths = vec![1, 1];
+        a.run_terms = packed(&[5, 4]);
+        a.run_lengths = packed(&[1, 1]);
     };
     assert_eq!(decode_append(b"abc", fall), falling);
 }
@@ -285,8 +297,8 @@ fn memberships_that_make_no_sense_are_refused_in_entries_and_snapshots() {
     let malformed = |what| Err(WireError::Malformed { what });
     let of_entry = |bytes: Vec<u8>| {
         decode_append(Box::leak(bytes.clone().into_boxed_slice()), |a| {
-            a.run_lengths = vec![1];
-            a.shapes = vec![((bytes.len() as u64) << 3) | 2];
+            a.run_lengths = packed(&[1]);
+            a.shapes = packed(&[((bytes.len() as u64) << 3) | 2]);
         })
     };
     let of_snapshot = |bytes: Vec<u8>| decode_offer(|meta| meta.membership = bytes.into());
@@ -361,29 +373,41 @@ fn zero_nodes_and_misplaced_payloads_are_refused() {
 }
 
 #[test]
-fn founders_that_are_named_twice_or_lack_a_directory_are_refused() {
-    let decode_founders = |directories: &[Option<u128>]| {
-        let founder = |directory: &Option<u128>| header::Founder {
-            node: 4,
+fn founders_that_are_named_twice_or_too_many_or_lack_a_directory_are_refused() {
+    let decode_founders = |founders: &[(u64, Option<u128>)]| {
+        let founder = |&(node, directory): &(u64, Option<u128>)| header::Founder {
+            node,
             directory: directory.map(Into::into),
         };
-        let founders = directories.iter().map(founder).collect();
+        let founders = founders.iter().map(founder).collect();
         let birth = header::Birth {
             directory: Some(1.into()),
-            stage: Some(header::BirthStage::Born(header::Founding { founders })),
+            stage: Some(header::BirthStage::Born(
+                header::Founding { founders }.encode_to_vec().into(),
+            )),
         };
         decode_kind(Kind::Birth(birth), b"")
     };
     assert!(
-        matches!(decode_founders(&[Some(1)]), Ok(Some(_))),
+        matches!(decode_founders(&[(4, Some(1))]), Ok(Some(_))),
         "the twin is fine"
     );
     assert!(matches!(
-        decode_founders(&[None]),
+        decode_founders(&[(4, None)]),
         Err(WireError::Malformed { .. })
     ));
     assert!(matches!(
-        decode_founders(&[Some(1), Some(2)]),
+        decode_founders(&[(4, Some(1)), (4, Some(2))]),
         Err(WireError::Malformed { .. })
     ));
+    let many = |count| (1..=count).map(|node| (u64::MAX - node, Some(u128::MAX)));
+    let most = Membership::MAX_MEMBERS as u64;
+    assert!(matches!(
+        decode_founders(&many(most).collect::<Vec<_>>()),
+        Ok(Some(_))
+    ));
+    for count in [most + 1, 10 * most] {
+        let refused = decode_founders(&many(count).collect::<Vec<_>>());
+        assert!(matches!(refused, Err(WireError::Malformed { .. })));
+    }
 }

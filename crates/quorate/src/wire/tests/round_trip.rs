@@ -90,6 +90,7 @@ fn large_payload_is_copied_neither_on_its_way_out_nor_on_its_way_in() {
     let message = PeerMessage::Forward {
         request: 1,
         asker,
+        leader: Incarnation::new(2),
         commands: vec![command.clone()],
     };
     let frames = encode(&message);
