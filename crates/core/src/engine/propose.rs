@@ -14,6 +14,11 @@ impl Engine {
                 request: Request::Proposal(proposal),
                 reason,
             },
+            // Nothing was appended that could be named.
+            None if commands.is_empty() => Action::Proposed {
+                proposal,
+                first: EntryId::NONE,
+            },
             None => {
                 let first = EntryId::new(self.log.last().index.next(), self.hard.term);
                 self.append_own(commands.into_iter().map(Payload::Command));
