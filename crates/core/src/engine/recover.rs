@@ -175,7 +175,7 @@ fn fold(
     };
     let mut newest = log.before().index;
     for (at, membership) in entries {
-        if at <= newest || at > log.last().index {
+        if at <= newest || at > log.last().index || membership.voters().is_empty() {
             return Err(RecoverError::Membership { at });
         }
         newest = at;

@@ -55,6 +55,19 @@ fn a_start_costs_the_same_however_far_the_log_is_said_to_reach() {
     ));
 }
 
+/// No engine appends a membership without a voter: nobody could ever change it again.
+#[test]
+fn a_membership_of_nobody_is_refused_in_the_log_as_in_a_snapshot() {
+    for at in [5, 8] {
+        let nobody = Recovered {
+            memberships: vec![(i(at), Membership::default())],
+            ..sound()
+        };
+        let expected = RecoverError::Membership { at: i(at) };
+        assert_eq!(recover(nobody).unwrap_err(), expected);
+    }
+}
+
 /// Scenario D07: power failed between the snapshot and the log, and nobody cleaned up.
 #[test]
 fn a_log_that_does_not_continue_the_snapshot_is_refused() {
