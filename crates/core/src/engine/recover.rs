@@ -87,7 +87,7 @@ impl Engine {
             snapshot,
             applied,
         } = state;
-        let snapshots = Snapshots::recover(snapshot);
+        let snapshots = Snapshots::recover(snapshot, applied);
         let mut engine = Self {
             life,
             now,
