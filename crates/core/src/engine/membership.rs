@@ -139,6 +139,8 @@ impl Engine {
         self.follow_membership();
         // Also to whoever is a member only now.
         self.replicate_to_all();
+        // With a voter less, a majority may have confirmed already what none had [Thesis 4.1].
+        self.advance_commit();
         Ok(self.log.last())
     }
 
