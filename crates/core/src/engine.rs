@@ -149,6 +149,10 @@ struct Joining {
     since: Time,
     /// The rounds of catching up that were over before.
     rounds_before: u32,
+    /// The most that it was known to hold: of the log, and of a snapshot in bytes.
+    reached: (LogIndex, u64),
+    /// When that grew last.
+    moved_at: Time,
 }
 
 impl Leadership {

@@ -16,6 +16,10 @@ use crate::{
 const MAX_CATCH_UP_ROUNDS: u32 = 10;
 /// Election timeouts for which a new node may be silent before adding it is given up.
 const MAX_SILENCE: u32 = 10;
+/// Election timeouts for which a new node may answer and get nothing more before adding it is given
+/// up: its disk may be full or stuck, or what it is sent be lost every time. A large snapshot takes
+/// a while to be checked and installed.
+const MAX_STANDSTILL: u32 = 100;
 
 impl Engine {
     pub(super) fn on_change(&mut self, change: ChangeId, what: &Change) {
@@ -51,6 +55,8 @@ impl Engine {
             node: *node,
             since: self.now,
             rounds_before: leadership.peer(*node).map_or(0, Progress::rounds),
+            reached: (LogIndex::NONE, 0),
+            moved_at: self.now,
         });
         Ok(None)
     }
@@ -223,24 +229,16 @@ impl Engine {
         }
     }
 
-    /// The next step of adding a voter, when the last one is committed.
+    /// The next step of adding a voter, when the last one is committed; or the end of waiting for
+    /// it, whatever it waits for: whoever asked gets an answer.
     pub(super) fn advance_joining(&mut self) {
-        let Role::Leader(leadership) = &self.role else {
+        let Some(joining) = self.note_joining() else {
             return;
         };
-        let Some(Joining {
-            change,
-            node,
-            since,
-            rounds_before,
-        }) = leadership.joining
-        else {
-            return;
-        };
-        if leadership.transfer.is_some() || self.memberships.latest_index() > self.commit {
-            return;
-        }
-        if self.is_caught_up(node) {
+        let Joining { change, node, .. } = joining;
+        let is_free =
+            self.transfer_target().is_none() && self.memberships.latest_index() <= self.commit;
+        if is_free && self.is_caught_up(node) {
             let wanted = self.memberships.latest().with_voter(node);
             let outcome = self.check_reachable(&wanted);
             let outcome = outcome.and_then(|()| self.append_membership(&wanted));
@@ -250,17 +248,46 @@ impl Engine {
                 Err(reason) => self.refuse_change(change, reason),
             };
         }
-        let peer = leadership.peer(node);
-        let heard_at = peer.map_or(since, |peer| peer.heard_at.max(since));
-        let silence = self.now.since(heard_at);
-        let rounds = peer
-            .map_or(0, Progress::rounds)
-            .saturating_sub(rounds_before);
-        let is_silent = silence > self.config.election_timeout_max.saturating_mul(MAX_SILENCE);
-        if is_silent || rounds >= MAX_CATCH_UP_ROUNDS {
+        if self.is_hopeless(joining, is_free) {
             self.end_joining();
             self.refuse_change(change, Refusal::Change(ChangeRefusal::NotCaughtUp));
         }
+    }
+
+    /// Takes note of what the node that is to be a voter has got, if one is.
+    fn note_joining(&mut self) -> Option<Joining> {
+        let Role::Leader(leadership) = &mut self.role else {
+            return None;
+        };
+        let joining = leadership.joining.as_mut()?;
+        let mut peers = leadership.peers.iter();
+        if let Some(peer) = peers.find(|peer| peer.id == joining.node) {
+            let (index, bytes) = joining.reached;
+            let reached = (index.max(peer.matched()), bytes.max(peer.snapshot_bytes()));
+            if reached != joining.reached {
+                joining.reached = reached;
+                joining.moved_at = self.now;
+            }
+        }
+        Some(*joining)
+    }
+
+    /// Whether the node is not expected to catch up any more [Thesis 4.2.1]. Only the rounds of one
+    /// that could have become a voter meanwhile count.
+    fn is_hopeless(&self, joining: Joining, is_free: bool) -> bool {
+        let Role::Leader(leadership) = &self.role else {
+            return false;
+        };
+        let peer = leadership.peer(joining.node);
+        let heard_at = peer.map_or(joining.since, |peer| peer.heard_at.max(joining.since));
+        let is_over = |since, timeouts| {
+            self.now.since(since) > self.config.election_timeout_max.saturating_mul(timeouts)
+        };
+        let rounds = peer.map_or(0, Progress::rounds);
+        let is_slow = rounds.saturating_sub(joining.rounds_before) >= MAX_CATCH_UP_ROUNDS;
+        is_over(heard_at, MAX_SILENCE)
+            || is_over(joining.moved_at, MAX_STANDSTILL)
+            || (is_free && is_slow)
     }
 
     const fn end_joining(&mut self) {
