@@ -77,9 +77,9 @@ pub struct Engine {
     confirmed_reads: ConfirmedReads,
     snapshots: Snapshots,
     room: Room,
-    /// This node is no member since the membership at this index: a member said so, or it led
-    /// until that was committed.
-    removed_at: Option<LogIndex>,
+    /// This node is no member since the membership at this index: a member said so in this term, or
+    /// it led until that was committed.
+    removed_at: Option<(Term, LogIndex)>,
     /// In this term, a leader told this life that its log ends here; for a suspect node.
     leaders_last: Option<(Term, LogIndex)>,
     /// The round of the append that was answered last, and its term.
@@ -333,7 +333,7 @@ impl Engine {
             snapshot: self.snapshots.last(),
             first: self.log.before().index.next(),
             suspect: self.hard.floor.is_some(),
-            removed: self.removed_at.is_some(),
+            removed: self.is_removed(),
             transfer_target: self.transfer_target(),
             lease_until: self.lease_until(),
             room_bytes: self.room.bytes(),

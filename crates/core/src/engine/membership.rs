@@ -163,7 +163,9 @@ impl Engine {
         let (index, membership) = (self.memberships.latest_index(), self.memberships.latest());
         if membership.contains(self.config.id) {
             // Added again since (or the word was about an older membership).
-            self.removed_at.take_if(|removed| *removed < index);
+            let added_in = self.log.term_at(index).unwrap_or_default();
+            self.removed_at
+                .take_if(|(term, removed)| *removed < index || *term < added_in);
         }
         tell!(
             DEBUG,
@@ -225,7 +227,7 @@ impl Engine {
         }
         // Nobody else would tell it: it does not campaign, and hears from no leader.
         if is_removed {
-            self.note_removal(index);
+            self.note_removal((self.hard.term, index));
         }
     }
 
@@ -327,19 +329,40 @@ impl Engine {
         let added_in = self.log.term_at(since).unwrap_or(self.log.before().term);
         let is_later = added_in > term || (added_in == term && since >= index);
         let knows_better = latest.contains(self.config.id) && is_later;
-        if knows_better || self.is_leader() || self.removed_at.is_some() {
+        // The term is not taken over, so it must not count for more than ours.
+        let word = (term.min(self.hard.term), index);
+        if knows_better || self.is_leader() || self.is_removed() {
             return;
         }
-        self.note_removal(index);
+        if !index.can_exist() || self.is_refuted(word) {
+            self.counters.dropped += 1;
+            return;
+        }
+        self.note_removal(word);
         if !matches!(self.role, Role::Follower) {
             self.step_down();
         }
     }
 
-    /// This node is no member as of `index`, and its host may want to know.
-    fn note_removal(&mut self, index: LogIndex) {
-        self.removed_at = Some(index);
+    /// This node is no member as of the membership at this index, said in this term, and its host
+    /// may want to know.
+    fn note_removal(&mut self, (term, index): (Term, LogIndex)) {
+        self.removed_at = Some((term, index));
         tell!(INFO, node = %self.config.id, %index, "removed");
         self.outbox.notify(Action::Removed { index });
+    }
+
+    /// Whether this node was told that it is no member, and has not learned better.
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed_at.is_some_and(|word| !self.is_refuted(word))
+    }
+
+    /// Whether the word of a removal cannot be true: what is committed at its index lists this
+    /// node, or the log of a later leader, which holds whatever was committed before, ends below
+    /// (a wrong word must not keep a voter from campaigning for ever).
+    fn is_refuted(&self, (term, index): (Term, LogIndex)) -> bool {
+        let is_listed = self.memberships.at(index).1.contains(self.config.id);
+        let ends_below = |(later, last)| later > term && last < index;
+        (index <= self.commit && is_listed) || self.leaders_last.is_some_and(ends_below)
     }
 }

@@ -72,3 +72,5 @@ mod timeout_now;
 mod timeouts;
 #[cfg(test)]
 mod timing;
+#[cfg(test)]
+mod told_removed;
