@@ -128,6 +128,9 @@ struct Leadership {
     /// A majority was heard at this time or later. The start of the term and the end of a pause
     /// count too.
     quorum_heard_at: Time,
+    /// When the last pause ended, or the leadership began: who is silent since before need not be
+    /// out of reach.
+    awake_since: Time,
 }
 
 /// Leadership on its way to another node.

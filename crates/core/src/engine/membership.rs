@@ -2,13 +2,13 @@
 //! voter is brought in, and what follows when one takes force or is committed. What each change
 //! makes of a membership is in `change.rs`.
 
-use super::{Engine, Joining, Role};
+use super::{Engine, Joining, Leadership, Role};
 use crate::progress::Progress;
 use crate::quorum::majority;
 use crate::telemetry::tell;
 use crate::{
     Action, Body, Change, ChangeId, ChangeRefusal, EntryId, Incarnation, LogIndex, Membership,
-    NodeId, Payload, Refusal, Request, Term,
+    NodeId, Payload, Refusal, Request, Term, Time,
 };
 
 /// Rounds in which a new node may try to catch up before adding it as a voter is given up
@@ -132,6 +132,12 @@ impl Engine {
 
     pub(super) fn was_heard_lately(&self, peer: &Progress) -> bool {
         self.now.since(peer.heard_at) <= self.config.election_timeout_max
+    }
+
+    /// Whether the peer was heard lately, or has not had the time to answer since a pause.
+    pub(super) fn is_within_reach(&self, leadership: &Leadership, peer: &Progress) -> bool {
+        let silent_since = peer.heard_at.max(leadership.awake_since);
+        self.now.since(silent_since) <= self.config.election_timeout_max
     }
 
     /// Puts a membership in force by appending it.
@@ -282,8 +288,10 @@ impl Engine {
         };
         let peer = leadership.peer(joining.node);
         let heard_at = peer.map_or(joining.since, |peer| peer.heard_at.max(joining.since));
-        let is_over = |since, timeouts| {
-            self.now.since(since) > self.config.election_timeout_max.saturating_mul(timeouts)
+        // A pause says nothing of the node.
+        let is_over = |since: Time, timeouts| {
+            let patience = self.config.election_timeout_max.saturating_mul(timeouts);
+            self.now.since(since.max(leadership.awake_since)) > patience
         };
         let rounds = peer.map_or(0, Progress::rounds);
         let is_slow = rounds.saturating_sub(joining.rounds_before) >= MAX_CATCH_UP_ROUNDS;

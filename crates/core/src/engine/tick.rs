@@ -72,7 +72,10 @@ impl Engine {
         self.counters.pauses += 1;
         self.writes.forgive_pause(self.now);
         match &mut self.role {
-            Role::Leader(leadership) => leadership.quorum_heard_at = self.now,
+            Role::Leader(leadership) => {
+                leadership.quorum_heard_at = self.now;
+                leadership.awake_since = self.now;
+            }
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
                 self.restart_election_timer();
             }
