@@ -103,7 +103,8 @@ pub enum Action {
     Proposed {
         /// Which batch.
         proposal: ProposalId,
-        /// Where its first command stands.
+        /// Where its first command stands; `NONE` for a batch without commands, of which nothing
+        /// stands anywhere.
         first: EntryId,
     },
     /// The change of the membership was appended, whole: of `AddVoter` it is the promotion. It is

@@ -79,9 +79,9 @@ pub struct Engine {
     confirmed_reads: ConfirmedReads,
     snapshots: Snapshots,
     room: Room,
-    /// This node is no member since the membership at this index: a member said so, or it led
-    /// until that was committed.
-    removed_at: Option<LogIndex>,
+    /// This node is no member since the membership at this index: a member said so in this term, or
+    /// it led until that was committed.
+    removed_at: Option<(Term, LogIndex)>,
     /// In this term, a leader told this life that its log ends here; for a suspect node.
     leaders_last: Option<(Term, LogIndex)>,
     /// The round of the append that was answered last, and its term.
@@ -132,6 +132,9 @@ struct Leadership {
     /// A majority was heard at this time or later. The start of the term and the end of a pause
     /// count too.
     quorum_heard_at: Time,
+    /// When the last pause ended, or the leadership began: who is silent since before need not be
+    /// out of reach.
+    awake_since: Time,
 }
 
 /// Leadership on its way to another node.
@@ -153,6 +156,10 @@ struct Joining {
     since: Time,
     /// The rounds of catching up that were over before.
     rounds_before: u32,
+    /// The most that it was known to hold: of the log, and of a snapshot in bytes.
+    reached: (LogIndex, u64),
+    /// When that grew last.
+    moved_at: Time,
 }
 
 impl Leadership {
@@ -357,7 +364,7 @@ impl Engine {
             snapshot: self.snapshots.last(),
             first: self.log.before().index.next(),
             suspect: self.hard.floor.is_some(),
-            removed: self.removed_at.is_some(),
+            removed: self.is_removed(),
             transfer_target: self.transfer_target(),
             lease_until: self.lease_until(),
             room_bytes: self.room.bytes(),

@@ -78,7 +78,8 @@ pub enum Event {
     SnapshotFailed,
     /// So much of the snapshot that ends in `last` has arrived here, as
     /// [`Action::ReceiveSnapshot`](crate::Action::ReceiveSnapshot) asked. For reports; may be
-    /// left out.
+    /// left out, but a leader that hears of nothing new for too long does not make the node a
+    /// voter.
     SnapshotProgress {
         /// Which snapshot, by its last entry ...
         last: EntryId,

@@ -287,6 +287,14 @@ impl Progress {
         }
     }
 
+    /// Bytes that have arrived of the snapshot that it receives, as it said last.
+    pub(crate) fn snapshot_bytes(&self) -> u64 {
+        match self.mode {
+            Mode::Snapshot { bytes, .. } => bytes.unwrap_or(0),
+            Mode::Probe { .. } | Mode::Replicate => 0,
+        }
+    }
+
     /// The last entry of the snapshot that it receives.
     pub(crate) const fn receives(&self) -> Option<EntryId> {
         match self.mode {

@@ -15,7 +15,9 @@ pub(crate) struct Snapshots {
     incoming: Option<Incoming>,
     installing: Option<(WriteId, SnapshotMeta)>,
     taking: Taking,
-    /// Bytes applied since the last snapshot was due.
+    /// What was applied before this start: its bytes were not counted.
+    started_at: LogIndex,
+    /// Bytes handed over since the last snapshot was due.
     applied_bytes: u64,
     /// The restore of the newest snapshot was asked for, or is not needed.
     pub(crate) is_restored: bool,
@@ -53,16 +55,38 @@ impl Offer {
 enum Taking {
     #[default]
     Idle,
-    /// The host was asked. With the bytes that were counted when it was.
-    Asked(u64),
+    /// The host was asked, and has not answered.
+    Asked(Question),
     /// It failed, or was of no use: ask again at this time.
     RetryAt(Time),
 }
 
+/// What a snapshot was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    /// The last entry that was handed over then. The answer may hold a little less, and what a
+    /// host takes by itself much less.
+    handed: LogIndex,
+    /// The bytes that were counted then.
+    bytes: u64,
+}
+
+impl Question {
+    /// How many of its bytes lie behind `held`. They were counted from behind `since` on, and
+    /// every entry counts as if it had as many.
+    fn bytes_behind(self, held: LogIndex, since: LogIndex) -> u64 {
+        let all = u128::from(since.distance_to(self.handed)).max(1);
+        let behind = u128::from(held.distance_to(self.handed));
+        let bytes = u128::from(self.bytes).saturating_mul(behind) / all;
+        u64::try_from(bytes).unwrap_or(u64::MAX).min(self.bytes)
+    }
+}
+
 impl Snapshots {
-    /// What was found on disk.
-    pub(crate) fn recover(newest: Option<SnapshotMeta>) -> Self {
+    /// What was found on disk, with a state machine that has applied so much.
+    pub(crate) fn recover(newest: Option<SnapshotMeta>, applied: LogIndex) -> Self {
         Self {
+            started_at: applied,
             is_restored: newest.is_none(),
             newest,
             ..Self::default()
@@ -161,8 +185,8 @@ impl Snapshots {
         }
         // What was counted until now is in it.
         self.applied_bytes = 0;
-        if let Taking::Asked(bytes) = &mut self.taking {
-            *bytes = 0;
+        if let Taking::Asked(question) = &mut self.taking {
+            question.bytes = 0;
         }
         self.installing.take().map(|(_, snapshot)| snapshot)
     }
@@ -185,28 +209,42 @@ impl Snapshots {
         is_enough && is_idle && entries() > 0 && self.installing.is_none()
     }
 
-    /// The host is asked for a snapshot.
-    pub(crate) const fn asked(&mut self) {
-        self.taking = Taking::Asked(core::mem::replace(&mut self.applied_bytes, 0));
+    /// The host is asked for a snapshot, when everything up to `handed` was handed over.
+    pub(crate) const fn asked(&mut self, handed: LogIndex) {
+        let bytes = core::mem::replace(&mut self.applied_bytes, 0);
+        self.taking = Taking::Asked(Question { handed, bytes });
     }
 
-    /// The host has taken one.
-    pub(crate) const fn taken(&mut self) {
-        self.taking = Taking::Idle;
+    /// The host has taken one that ends at `held`, newer than the newest, be it that it was asked
+    /// or that it wanted one. What was counted and lies behind it counts on.
+    pub(crate) fn taken(&mut self, held: LogIndex, retry_at: Time) {
+        self.taking = match self.taking {
+            Taking::Asked(question) if held < question.handed => {
+                let since = self.last().index.max(self.started_at);
+                self.applied(question.bytes_behind(held, since));
+                Taking::RetryAt(retry_at)
+            }
+            Taking::Idle | Taking::Asked(_) | Taking::RetryAt(_) => Taking::Idle,
+        };
     }
 
     /// The host could not take one: what was counted counts again (scenario D14).
     pub(crate) fn failed(&mut self, retry_at: Time) {
-        if let Taking::Asked(bytes) = self.taking {
-            self.applied(bytes);
+        if let Taking::Asked(question) = self.taking {
+            self.applied(question.bytes);
             self.taking = Taking::RetryAt(retry_at);
         }
     }
 
-    /// The host has taken one, and a newer one has come meanwhile: what was counted is in that.
-    pub(crate) const fn overtaken(&mut self, retry_at: Time) {
-        if let Taking::Asked(_) = self.taking {
-            self.taking = Taking::RetryAt(retry_at);
+    /// The host has taken one that is no newer than the newest. What was counted is in that only
+    /// if it has come meanwhile.
+    pub(crate) fn overtaken(&mut self, retry_at: Time) {
+        let newest = self.installing().map_or(self.last(), |newest| newest.last);
+        match self.taking {
+            Taking::Asked(question) if newest.index >= question.handed => {
+                self.taking = Taking::RetryAt(retry_at);
+            }
+            Taking::Asked(_) | Taking::Idle | Taking::RetryAt(_) => self.failed(retry_at),
         }
     }
 
@@ -246,12 +284,12 @@ mod tests {
     /// Scenario D14
     #[test]
     fn a_snapshot_that_failed_is_due_again_and_one_under_way_is_not() {
-        let mut snapshots = Snapshots::recover(None);
+        let mut snapshots = Snapshots::recover(None, LogIndex::NONE);
         let applied = LogIndex::new(10);
         assert!(!snapshots.is_due(applied, LIMITS));
         snapshots.applied(100);
         assert!(snapshots.is_due(applied, LIMITS), "enough bytes");
-        snapshots.asked();
+        snapshots.asked(applied);
         snapshots.applied(200);
         assert!(!snapshots.is_due(applied, LIMITS), "one at a time");
         snapshots.failed(Time::from_nanos(5));
@@ -262,15 +300,34 @@ mod tests {
             "nothing that was applied is forgotten"
         );
         assert!(
-            Snapshots::recover(None).is_due(LogIndex::new(50), LIMITS),
+            Snapshots::recover(None, LogIndex::NONE).is_due(LogIndex::new(50), LIMITS),
             "enough entries"
         );
+    }
+
+    /// Scenario D14
+    #[test]
+    fn a_snapshot_that_holds_less_than_was_asked_for_leaves_the_rest_counted() {
+        let at = |index| LogIndex::new(index);
+        for (held, rest) in [(12, 80), (15, 50), (19, 10), (20, 0), (25, 0)] {
+            let mut snapshots = Snapshots::recover(Some(meta(10)), at(10));
+            snapshots.applied(100);
+            snapshots.asked(at(20));
+            snapshots.taken(at(held), Time::ZERO);
+            assert_eq!(snapshots.applied_bytes, rest, "of a hundred, behind {held}");
+        }
+        let huge = Question {
+            handed: at(u64::MAX),
+            bytes: u64::MAX,
+        };
+        assert_eq!(huge.bytes_behind(at(0), at(0)), u64::MAX);
+        assert_eq!(huge.bytes_behind(at(0), at(u64::MAX)), u64::MAX);
     }
 
     /// Scenario D12
     #[test]
     fn a_replaced_snapshot_is_kept_while_somebody_receives_it() {
-        let mut snapshots = Snapshots::recover(Some(meta(5)));
+        let mut snapshots = Snapshots::recover(Some(meta(5)), LogIndex::new(5));
         snapshots.replace(meta(9));
         let used = meta(5).last;
         assert_eq!(snapshots.drop_unused(|last| last == used).count(), 0);

@@ -55,10 +55,13 @@ impl Engine {
 
     /// A peer that is down keeps nothing from being dropped.
     fn peers_within_reach(&self) -> impl Iterator<Item = &Progress> + '_ {
-        let peers = match &self.role {
-            Role::Leader(leadership) => leadership.peers.as_slice(),
-            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => &[],
+        let leadership = match &self.role {
+            Role::Leader(leadership) => Some(leadership),
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => None,
         };
-        peers.iter().filter(|peer| self.was_heard_lately(peer))
+        leadership.into_iter().flat_map(|leadership| {
+            let peers = leadership.peers.iter();
+            peers.filter(|peer| self.is_within_reach(leadership, peer))
+        })
     }
 }

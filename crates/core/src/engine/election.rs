@@ -26,7 +26,7 @@ impl Engine {
         let has_voters = !membership.voters().is_empty();
         let is_committed = self.memberships.latest_index() <= self.commit;
         let is_out = !membership.contains(self.config.id) && is_committed;
-        let is_removed = is_out || self.removed_at.is_some() || self.room.is_low();
+        let is_removed = is_out || self.is_removed() || self.room.is_low();
         let is_stalled = self.storage_stalled_at().is_some_and(|at| at <= self.now);
         let has_next_term = self.hard.term.next() > self.hard.term;
         let is_hindered = is_learner || is_removed || is_stalled;

@@ -2,13 +2,13 @@
 //! voter is brought in, and what follows when one takes force or is committed. What each change
 //! makes of a membership is in `change.rs`.
 
-use super::{Engine, Joining, Role};
+use super::{Engine, Joining, Leadership, Role};
 use crate::progress::Progress;
 use crate::quorum::majority;
 use crate::telemetry::tell;
 use crate::{
     Action, Body, Change, ChangeId, ChangeRefusal, EntryId, Incarnation, LogIndex, Membership,
-    NodeId, Payload, Refusal, Request, Term,
+    NodeId, Payload, Refusal, Request, Term, Time,
 };
 
 /// Rounds in which a new node may try to catch up before adding it as a voter is given up
@@ -16,6 +16,10 @@ use crate::{
 const MAX_CATCH_UP_ROUNDS: u32 = 10;
 /// Election timeouts for which a new node may be silent before adding it is given up.
 const MAX_SILENCE: u32 = 10;
+/// Election timeouts for which a new node may answer and get nothing more before adding it is given
+/// up: its disk may be full or stuck, or what it is sent be lost every time. A large snapshot takes
+/// a while to be checked and installed.
+const MAX_STANDSTILL: u32 = 100;
 
 impl Engine {
     pub(super) fn on_change(&mut self, change: ChangeId, what: &Change) {
@@ -51,6 +55,8 @@ impl Engine {
             node: *node,
             since: self.now,
             rounds_before: leadership.peer(*node).map_or(0, Progress::rounds),
+            reached: (LogIndex::NONE, 0),
+            moved_at: self.now,
         });
         Ok(None)
     }
@@ -128,6 +134,12 @@ impl Engine {
         self.now.since(peer.heard_at) <= self.config.election_timeout_max
     }
 
+    /// Whether the peer was heard lately, or has not had the time to answer since a pause.
+    pub(super) fn is_within_reach(&self, leadership: &Leadership, peer: &Progress) -> bool {
+        let silent_since = peer.heard_at.max(leadership.awake_since);
+        self.now.since(silent_since) <= self.config.election_timeout_max
+    }
+
     /// Puts a membership in force by appending it.
     fn append_membership(&mut self, membership: &Membership) -> Result<EntryId, Refusal> {
         let bytes = membership.encode();
@@ -139,6 +151,8 @@ impl Engine {
         self.follow_membership();
         // Also to whoever is a member only now.
         self.replicate_to_all();
+        // With a voter less, a majority may have confirmed already what none had [Thesis 4.1].
+        self.advance_commit();
         Ok(self.log.last())
     }
 
@@ -155,7 +169,9 @@ impl Engine {
         let (index, membership) = (self.memberships.latest_index(), self.memberships.latest());
         if membership.contains(self.config.id) {
             // Added again since (or the word was about an older membership).
-            self.removed_at.take_if(|removed| *removed < index);
+            let added_in = self.log.term_at(index).unwrap_or_default();
+            self.removed_at
+                .take_if(|(term, removed)| *removed < index || *term < added_in);
         }
         tell!(
             DEBUG,
@@ -217,28 +233,20 @@ impl Engine {
         }
         // Nobody else would tell it: it does not campaign, and hears from no leader.
         if is_removed {
-            self.note_removal(index);
+            self.note_removal((self.hard.term, index));
         }
     }
 
-    /// The next step of adding a voter, when the last one is committed.
+    /// The next step of adding a voter, when the last one is committed; or the end of waiting for
+    /// it, whatever it waits for: whoever asked gets an answer.
     pub(super) fn advance_joining(&mut self) {
-        let Role::Leader(leadership) = &self.role else {
+        let Some(joining) = self.note_joining() else {
             return;
         };
-        let Some(Joining {
-            change,
-            node,
-            since,
-            rounds_before,
-        }) = leadership.joining
-        else {
-            return;
-        };
-        if leadership.transfer.is_some() || self.memberships.latest_index() > self.commit {
-            return;
-        }
-        if self.is_caught_up(node) {
+        let Joining { change, node, .. } = joining;
+        let is_free =
+            self.transfer_target().is_none() && self.memberships.latest_index() <= self.commit;
+        if is_free && self.is_caught_up(node) {
             let wanted = self.memberships.latest().with_voter(node);
             let outcome = self.check_reachable(&wanted);
             let outcome = outcome.and_then(|()| self.append_membership(&wanted));
@@ -248,17 +256,48 @@ impl Engine {
                 Err(reason) => self.refuse_change(change, reason),
             };
         }
-        let peer = leadership.peer(node);
-        let heard_at = peer.map_or(since, |peer| peer.heard_at.max(since));
-        let silence = self.now.since(heard_at);
-        let rounds = peer
-            .map_or(0, Progress::rounds)
-            .saturating_sub(rounds_before);
-        let is_silent = silence > self.config.election_timeout_max.saturating_mul(MAX_SILENCE);
-        if is_silent || rounds >= MAX_CATCH_UP_ROUNDS {
+        if self.is_hopeless(joining, is_free) {
             self.end_joining();
             self.refuse_change(change, Refusal::Change(ChangeRefusal::NotCaughtUp));
         }
+    }
+
+    /// Takes note of what the node that is to be a voter has got, if one is.
+    fn note_joining(&mut self) -> Option<Joining> {
+        let Role::Leader(leadership) = &mut self.role else {
+            return None;
+        };
+        let joining = leadership.joining.as_mut()?;
+        let mut peers = leadership.peers.iter();
+        if let Some(peer) = peers.find(|peer| peer.id == joining.node) {
+            let (index, bytes) = joining.reached;
+            let reached = (index.max(peer.matched()), bytes.max(peer.snapshot_bytes()));
+            if reached != joining.reached {
+                joining.reached = reached;
+                joining.moved_at = self.now;
+            }
+        }
+        Some(*joining)
+    }
+
+    /// Whether the node is not expected to catch up any more [Thesis 4.2.1]. Only the rounds of one
+    /// that could have become a voter meanwhile count.
+    fn is_hopeless(&self, joining: Joining, is_free: bool) -> bool {
+        let Role::Leader(leadership) = &self.role else {
+            return false;
+        };
+        let peer = leadership.peer(joining.node);
+        let heard_at = peer.map_or(joining.since, |peer| peer.heard_at.max(joining.since));
+        // A pause says nothing of the node.
+        let is_over = |since: Time, timeouts| {
+            let patience = self.config.election_timeout_max.saturating_mul(timeouts);
+            self.now.since(since.max(leadership.awake_since)) > patience
+        };
+        let rounds = peer.map_or(0, Progress::rounds);
+        let is_slow = rounds.saturating_sub(joining.rounds_before) >= MAX_CATCH_UP_ROUNDS;
+        is_over(heard_at, MAX_SILENCE)
+            || is_over(joining.moved_at, MAX_STANDSTILL)
+            || (is_free && is_slow)
     }
 
     const fn end_joining(&mut self) {
@@ -298,19 +337,40 @@ impl Engine {
         let added_in = self.log.term_at(since).unwrap_or(self.log.before().term);
         let is_later = added_in > term || (added_in == term && since >= index);
         let knows_better = latest.contains(self.config.id) && is_later;
-        if knows_better || self.is_leader() || self.removed_at.is_some() {
+        // The term is not taken over, so it must not count for more than ours.
+        let word = (term.min(self.hard.term), index);
+        if knows_better || self.is_leader() || self.is_removed() {
             return;
         }
-        self.note_removal(index);
+        if !index.can_exist() || self.is_refuted(word) {
+            self.counters.dropped += 1;
+            return;
+        }
+        self.note_removal(word);
         if !matches!(self.role, Role::Follower) {
             self.step_down();
         }
     }
 
-    /// This node is no member as of `index`, and its host may want to know.
-    fn note_removal(&mut self, index: LogIndex) {
-        self.removed_at = Some(index);
+    /// This node is no member as of the membership at this index, said in this term, and its host
+    /// may want to know.
+    fn note_removal(&mut self, (term, index): (Term, LogIndex)) {
+        self.removed_at = Some((term, index));
         tell!(INFO, node = %self.config.id, %index, "removed");
         self.outbox.notify(Action::Removed { index });
+    }
+
+    /// Whether this node was told that it is no member, and has not learned better.
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed_at.is_some_and(|word| !self.is_refuted(word))
+    }
+
+    /// Whether the word of a removal cannot be true: what is committed at its index lists this
+    /// node, or the log of a later leader, which holds whatever was committed before, ends below
+    /// (a wrong word must not keep a voter from campaigning for ever).
+    fn is_refuted(&self, (term, index): (Term, LogIndex)) -> bool {
+        let is_listed = self.memberships.at(index).1.contains(self.config.id);
+        let ends_below = |(later, last)| later > term && last < index;
+        (index <= self.commit && is_listed) || self.leaders_last.is_some_and(ends_below)
     }
 }

@@ -56,7 +56,7 @@ impl Engine {
                 continue;
             };
             // One that has not begun may as well get the newest.
-            let is_under_way = has_begun && self.was_heard_lately(peer);
+            let is_under_way = has_begun && self.is_within_reach(leadership, peer);
             let is_newest = self.snapshots.last() == last;
             let offered = self.snapshots.find(last);
             match offered.filter(|_| is_under_way || is_newest).cloned() {

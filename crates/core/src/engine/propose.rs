@@ -13,7 +13,12 @@ impl Engine {
             let request = Request::Proposal(proposal);
             return self.outbox.notify(Action::Refused { request, reason });
         }
-        let first = EntryId::new(self.log.last().index.next(), self.hard.term);
+        // Of a batch without commands nothing is appended that could be named.
+        let first = if commands.is_empty() {
+            EntryId::NONE
+        } else {
+            EntryId::new(self.log.last().index.next(), self.hard.term)
+        };
         self.append_own(commands.into_iter().map(Payload::Command));
         self.outbox.proposed(proposal, first);
     }

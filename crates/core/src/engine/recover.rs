@@ -87,7 +87,7 @@ impl Engine {
             snapshot,
             applied,
         } = state;
-        let snapshots = Snapshots::recover(snapshot);
+        let snapshots = Snapshots::recover(snapshot, applied);
         let mut engine = Self {
             life,
             now,
@@ -177,7 +177,7 @@ fn fold(
     };
     let mut newest = log.before().index;
     for (at, membership) in entries {
-        if at <= newest || at > log.last().index {
+        if at <= newest || at > log.last().index || membership.voters().is_empty() {
             return Err(RecoverError::Membership { at });
         }
         newest = at;

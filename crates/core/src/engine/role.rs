@@ -107,6 +107,7 @@ impl Engine {
             settled_membership: LogIndex::NONE,
             heartbeat_at: self.now.after(self.config.heartbeat_interval),
             quorum_heard_at: self.now,
+            awake_since: self.now,
         }));
         self.replicate_to_members(last);
     }

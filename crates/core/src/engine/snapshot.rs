@@ -213,7 +213,7 @@ impl Engine {
         let applied = self.applies.applied();
         // A node that was added has to learn of its members first: they belong to a snapshot.
         if self.snapshots.is_due(applied, limits) && self.has_members_at(applied) {
-            self.snapshots.asked();
+            self.snapshots.asked(self.applies.handed());
             self.outbox.notify(Action::SnapshotDue);
         }
     }
@@ -237,7 +237,7 @@ impl Engine {
         let newest = self.snapshots.installing().or(self.snapshots.newest());
         let is_overtaken = newest.is_some_and(|newest| last.index <= newest.last.index);
         if is_sound && !is_overtaken {
-            self.snapshots.taken();
+            self.snapshots.taken(last.index, self.snapshot_retry_at());
             self.snapshots.replace(snapshot);
             return self.compact();
         }
@@ -248,8 +248,9 @@ impl Engine {
             self.on_snapshot_failed();
         }
         // The same one, told twice, is still needed, and so is one of its name.
-        let installing = self.snapshots.installing().into_iter();
-        let mut kept = installing.chain(self.snapshots.find(last));
+        let incoming = self.snapshots.incoming().map(|incoming| &incoming.snapshot);
+        let coming = incoming.into_iter().chain(self.snapshots.installing());
+        let mut kept = coming.chain(self.snapshots.find(last));
         if !kept.any(|kept| kept.is_named(last, snapshot.checksum)) {
             self.drop_snapshots([snapshot]);
         }

@@ -72,7 +72,10 @@ impl Engine {
         self.counters.pauses += 1;
         self.writes.forgive_pause(self.now);
         match &mut self.role {
-            Role::Leader(leadership) => leadership.quorum_heard_at = self.now,
+            Role::Leader(leadership) => {
+                leadership.quorum_heard_at = self.now;
+                leadership.awake_since = self.now;
+            }
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
                 self.restart_election_timer();
             }
@@ -103,6 +106,7 @@ impl Engine {
         self.note_quorum();
         let patience = self.resend_patience();
         self.broadcast_heartbeat();
+        self.repeat_transfer();
         self.resend_lost(patience);
         self.compact();
         // Between two transfers others have their chance: a change, or a transfer of a user's.

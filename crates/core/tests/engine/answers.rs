@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 use quorate_core::{
-    Body, Change, ChangeId, Event, Floor, Membership, NodeId, ProposalId, ReadId, Refusal, Request,
-    TransferId,
+    Action, Body, Change, ChangeId, EntryId, Event, Floor, Membership, NodeId, ProposalId, ReadId,
+    Refusal, Request, TransferId,
 };
 
-use super::support::bench::{heartbeat, node_of};
-use super::support::outcomes::{read_refusal, request_key, tell_room};
+use super::support::bench::{appends_to, heartbeat, node_of, written};
+use super::support::changes::settled_leader_of;
+use super::support::outcomes::{proposal_refusal, read_refusal, request_key, tell_room};
 use super::support::world::World;
 use super::support::{ELECTION_MAX_MS, HEARTBEAT_MS, i, id, ms, n};
 
@@ -148,4 +149,21 @@ fn a_read_that_waits_for_a_lost_leader_ends_also_at_nodes_that_may_not_campaign(
         assert_eq!(ends, [Refusal::NotLeader { leader: None }], "{why}");
         assert_eq!(bench.status().leader, None, "{why}");
     }
+}
+
+/// All of nothing is appended: whoever waits for the entry at `first` must not be answered by that
+/// of somebody else.
+#[test]
+fn a_batch_without_commands_names_nobodys_entry() {
+    let mut leader = settled_leader_of(3);
+    let actions = leader.propose(&[]);
+    let (proposal, first) = (ProposalId::new(1), EntryId::NONE);
+    assert_eq!(actions, [Action::Proposed { proposal, first }]);
+    let actions = leader.propose(&["x"]);
+    assert_eq!(appends_to(&actions, 2), [(1, 1)], "the next is appended");
+    assert_eq!(written(&actions).unwrap().1.last_id(), Some(id(2, 1)));
+    let _ = leader.receive(2, 5, heartbeat(id(2, 1), 1));
+    let refusal = proposal_refusal(&leader.propose(&[]));
+    let leader = Some(n(2));
+    assert_eq!(refusal, Some(Refusal::NotLeader { leader }), "as any other");
 }

@@ -11,7 +11,7 @@ use super::support::bench::{
     Bench, append, conflict, has, heartbeat, node_of, only_send, said_to, vote_reply, written,
 };
 use super::support::snapshots::{
-    applied, dropped, installed, offer, offers_to, restored, snapshot,
+    applied, dropped, installed, offer, offers_to, received, restored, snapshot,
 };
 use super::support::{HEARTBEAT_MS, entries, i, id, ms, n, r, voters};
 
@@ -212,6 +212,20 @@ fn a_snapshot_that_is_being_installed_is_not_dropped_when_one_of_its_name_is_rep
     let _ = receive(&mut bench, 1, snapshot(12, 1));
     let actions = bench.step(Event::SnapshotTaken(snapshot(9, 1)));
     assert_eq!(dropped(&actions), [], "nor the newest meanwhile");
+}
+
+/// Scenario D08: nor the one that has come in part.
+#[test]
+fn a_snapshot_that_is_arriving_is_not_dropped_when_one_of_its_name_is_reported() {
+    let mut bench = follower(&[1], 1);
+    let _ = bench.receive(2, 1, offer(snapshot(9, 1)));
+    let actions = bench.step(Event::SnapshotTaken(snapshot(9, 1)));
+    assert_eq!(dropped(&actions), [], "it is still wanted");
+    let mut other = snapshot(9, 1);
+    other.checksum += 1;
+    let actions = bench.step(Event::SnapshotTaken(other));
+    assert_eq!(dropped(&actions), [id(9, 1)], "that is another");
+    assert!(installed(&bench.step(received(id(9, 1)))).is_some());
 }
 
 /// What was applied before the install is in the snapshot that was installed, whether one was asked

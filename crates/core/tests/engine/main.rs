@@ -57,6 +57,8 @@ mod script;
 #[cfg(test)]
 mod small_clusters;
 #[cfg(test)]
+mod snapshot_due;
+#[cfg(test)]
 mod snapshot_histories;
 #[cfg(test)]
 mod storage;
@@ -70,3 +72,5 @@ mod timeout_now;
 mod timeouts;
 #[cfg(test)]
 mod timing;
+#[cfg(test)]
+mod told_removed;

@@ -154,6 +154,58 @@ fn adding_a_voter_that_never_answers_is_given_up() {
     );
 }
 
+/// [Thesis 4.2.1]: its disk is full or stuck, so that it answers every heartbeat and holds nothing.
+#[test]
+fn adding_a_voter_that_answers_and_gets_nowhere_is_given_up() {
+    let mut leader = adding_a_voter();
+    let busy = |leader: &mut Bench, timeouts: u64| {
+        let mut all = Vec::new();
+        for _ in 0..timeouts * ELECTION_MAX_MS / HEARTBEAT_MS {
+            all.extend(pass(leader, HEARTBEAT_MS));
+            all.extend(n4_confirms(leader, 0));
+        }
+        answers(&all)
+    };
+    assert_eq!(busy(&mut leader, 99), [], "it may take its time");
+    let _ = n4_confirms(&mut leader, 1);
+    assert_eq!(busy(&mut leader, 99), [], "it has got something");
+    let given_up = [refused(ChangeRefusal::NotCaughtUp)];
+    assert_eq!(busy(&mut leader, 2), given_up);
+    assert_eq!(busy(&mut leader, 101), [], "one answer for one change");
+    assert_eq!(leader.answer_to(remove(4)), Ok(id(3, 1)));
+}
+
+/// A learner whose own entry is never committed cannot become a voter.
+#[test]
+fn adding_a_voter_whose_first_step_is_never_committed_is_given_up() {
+    let mut leader = settled_leader_of(3);
+    let mut all = leader.change(add_voter(4));
+    for _ in 0..101 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        all.extend(leader.sleep(HEARTBEAT_MS));
+        // The disks of n2 and n3 are full.
+        all.extend(leader.confirmed_by([2, 3], 1));
+        all.extend(leader.persist());
+        all.extend(n4_confirms(&mut leader, 2));
+    }
+    assert_eq!(leader.status().role, RoleName::Leader);
+    assert_eq!(answers(&all), [refused(ChangeRefusal::NotCaughtUp)]);
+}
+
+/// [Thesis 4.2.1]
+#[test]
+fn a_removal_that_is_refused_ends_the_wait_for_the_node_as_well() {
+    let mut leader = adding_a_voter();
+    let _ = leader.sleep(3 * ELECTION_MAX_MS);
+    let actions = leader.change(remove(4));
+    assert_eq!(
+        answers(&actions),
+        [
+            refused(ChangeRefusal::NotCaughtUp),
+            refused(ChangeRefusal::QuorumUnreachable)
+        ]
+    );
+}
+
 /// [Thesis 4.2.1]
 #[test]
 fn no_other_change_is_made_while_a_voter_is_being_added() {

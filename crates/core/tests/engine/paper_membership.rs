@@ -170,6 +170,18 @@ fn a_new_leader_refuses_changes_while_an_inherited_one_is_not_committed() {
     assert_eq!(leader.answer_to(remove(3)), Ok(id(4, 2)));
 }
 
+/// [Thesis 4.1]: a membership counts from when it is in the log, also for what came before it.
+#[test]
+fn what_a_majority_holds_once_a_voter_is_removed_is_committed_with_that_step() {
+    let mut leader = settled_leader_of(4);
+    let _ = leader.propose(&["x"]);
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2], 2);
+    assert_eq!(leader.status().commit, i(1), "two of four hold it");
+    assert_eq!(leader.answer_to(remove(4)), Ok(id(3, 1)));
+    assert_eq!(leader.status().commit, i(2), "two of three do");
+}
+
 /// Scenario C03 [Thesis 4.1]
 #[test]
 fn a_change_is_taken_back_with_its_entry() {

@@ -33,6 +33,41 @@ fn sound() -> Recovered {
     }
 }
 
+/// What a disk says of its end is believed or refused, and costs nothing either way.
+#[test]
+fn a_start_costs_the_same_however_far_the_log_is_said_to_reach() {
+    let longest = u64::MAX / 2;
+    for last in [longest, longest - 1, 1 << 50] {
+        let long = Recovered {
+            last: i(last),
+            ..sound()
+        };
+        let engine = recover(long).expect("every index up to there can exist");
+        assert_eq!(engine.last(), id(last, 3));
+    }
+    let beyond = Recovered {
+        last: i(longest + 1),
+        ..sound()
+    };
+    assert!(matches!(
+        recover(beyond),
+        Err(RecoverError::Unordered { .. })
+    ));
+}
+
+/// No engine appends a membership without a voter: nobody could ever change it again.
+#[test]
+fn a_membership_of_nobody_is_refused_in_the_log_as_in_a_snapshot() {
+    for at in [5, 8] {
+        let nobody = Recovered {
+            memberships: vec![(i(at), Membership::default())],
+            ..sound()
+        };
+        let expected = RecoverError::Membership { at: i(at) };
+        assert_eq!(recover(nobody).unwrap_err(), expected);
+    }
+}
+
 /// Scenario D07: power failed between the snapshot and the log, and nobody cleaned up.
 #[test]
 fn a_log_that_does_not_continue_the_snapshot_is_refused() {

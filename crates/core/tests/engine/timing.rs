@@ -1,10 +1,12 @@
 //! Time and timers: what a tick may cause, pauses of the process, and what the engine announces.
 
-use quorate_core::{Action, Event, RoleName, Time, TimeoutReason};
+use quorate_core::{Action, Event, RoleName, SnapshotOutcome, Time, TimeoutReason};
 
-use super::support::bench::{heartbeat, node_of};
+use super::support::bench::{Bench, heartbeat, matched, node_of};
+use super::support::changes::{add_voter, answers, settled_leader_of};
+use super::support::snapshots::{dropped, offers_to, purged, snapshot, snapshot_reply};
 use super::support::world::World;
-use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, ms, n, t};
+use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, i, id, ms, n, r, t};
 
 /// A tick before the announced time has no effect.
 #[test]
@@ -125,6 +127,66 @@ fn a_pause_is_not_held_against_the_disk() {
     assert_eq!(leader.status().role, RoleName::Leader);
     let _ = leader.persist();
     assert_eq!(leader.status().commit, leader.status().last);
+}
+
+/// A leader that has entries up to `last`, committed and applied, with n3 out of reach.
+fn commit_without_n3(leader: &mut Bench, last: u64) {
+    while leader.status().last < i(last) {
+        let _ = leader.propose(&["x"]);
+    }
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2], last);
+    let _ = leader.step(Event::Applied(i(last)));
+}
+
+/// Scenario D12: nobody is out of reach because this leader did not listen for a while.
+#[test]
+fn a_pause_lets_nothing_go_that_a_peer_is_receiving_or_needs_next() {
+    let past = node_of(3).configured(|config| config.trailing_entries = 0);
+    let mut leader = past.leader();
+    commit_without_n3(&mut leader, 4);
+    for _ in 0..2 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        let _ = leader.sleep(HEARTBEAT_MS);
+        let _ = leader.confirmed_by([2], 4);
+    }
+    let actions = leader.step(Event::SnapshotTaken(snapshot(4, 1)));
+    assert_eq!(purged(&actions), Some(id(4, 1)), "n3 is out of reach");
+    let actions = leader.receive(3, 1, matched(1, 0, r(0)));
+    assert_eq!(offers_to(&actions, 3), [4], "and back");
+    let receiving = SnapshotOutcome::Receiving { bytes: 50 };
+    let _ = leader.receive(3, 1, snapshot_reply(1, id(4, 1), receiving));
+    commit_without_n3(&mut leader, 5);
+    let actions = leader.step(Event::SnapshotTaken(snapshot(5, 1)));
+    assert_eq!((purged(&actions), dropped(&actions)), (None, vec![]));
+    let actions = leader.sleep(4 * ELECTION_MAX_MS);
+    assert_eq!(leader.status().counters.pauses, 1);
+    assert_eq!(dropped(&actions), [], "it would have to begin again");
+    assert_eq!(purged(&actions), None, "and again, with the next");
+    assert_eq!(offers_to(&actions, 3), [4], "it goes on with what it has");
+    let mut later = Vec::new();
+    for _ in 0..2 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        later.extend(leader.sleep(HEARTBEAT_MS));
+        let _ = leader.confirmed_by([2], 5);
+    }
+    assert_eq!(dropped(&later), [id(4, 1)], "now n3 had its chance");
+}
+
+/// [Thesis 4.2.1]
+#[test]
+fn a_pause_does_not_end_the_wait_for_a_node_to_catch_up() {
+    let mut leader = settled_leader_of(3);
+    let _ = leader.change(add_voter(4));
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2, 3], 2);
+    let actions = leader.sleep(200 * ELECTION_MAX_MS);
+    assert_eq!(leader.status().counters.pauses, 1);
+    assert_eq!(answers(&actions), [], "it was not silent: nobody listened");
+    let mut later = Vec::new();
+    for _ in 0..11 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        later.extend(leader.sleep(HEARTBEAT_MS));
+        let _ = leader.confirmed_by([2, 3], 2);
+    }
+    assert_eq!(answers(&later).len(), 1, "now it was");
 }
 
 /// Scenario A10
