@@ -4,7 +4,7 @@
 use std::mem;
 
 use quorate_core::{
-    Action, Body, Entries, EntryId, LogIndex, Message, NodeId, RoleName, Term, Time,
+    Action, Body, Entries, EntryId, LogIndex, Membership, Message, NodeId, RoleName, Term, Time,
 };
 
 use super::World;
@@ -60,7 +60,7 @@ impl World {
         self.observe_actions(id, before, after, actions)?;
         self.checks.terms.shows(node, after.term)?;
         self.observe_role(id, cause, before, after)?;
-        self.observe_commit(id, before, after)?;
+        self.observe_commit(id, before, after, &status.membership)?;
         self.observe_state(id, cause, before, after, &status, actions)?;
         if after.role == RoleName::Leader {
             self.observe_quorum(id)?;
@@ -244,7 +244,13 @@ impl World {
     }
 
     /// The commit index moved, or stayed.
-    fn observe_commit(&mut self, id: LifeId, before: &Glimpse, after: &Glimpse) -> Check {
+    fn observe_commit(
+        &mut self,
+        id: LifeId,
+        before: &Glimpse,
+        after: &Glimpse,
+        in_force: &Membership,
+    ) -> Check {
         let (node, commit) = (id.node, after.commit);
         commit_monotonic::shows(node, before.commit, commit, after.applied, after.last)?;
         if commit == before.commit {
@@ -260,10 +266,13 @@ impl World {
             && leads
             && let Some(mark) = life.log.mark(commit)
         {
-            let voters = life.membership.1.voters().iter();
-            let disks = voters.map(|voter| self.stables[*voter].holds(commit, mark));
+            let holds = |voter: &NodeId| self.stables[*voter].holds(commit, mark);
+            // A change may take force in the same step, behind the commit or before it.
+            let by = |membership: &Membership| {
+                commit_quorum::commits(node, commit, mark, membership.voters().iter().map(holds))
+            };
             commit_current_term::commits(node, after.term, EntryId::new(commit, mark.term))?;
-            commit_quorum::commits(node, commit, mark, disks)?;
+            by(&life.membership.1).or_else(|_| by(in_force))?;
         }
         let known = self.checks.ledger.last();
         let mut index = before.commit;
