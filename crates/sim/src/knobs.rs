@@ -11,6 +11,7 @@ use std::time::Duration;
 use quorate_core::{Config, NodeId};
 
 use crate::choice::Choices;
+use crate::habits::Habits;
 use crate::site::Site;
 
 /// Nanoseconds in a microsecond.
@@ -200,6 +201,8 @@ pub(crate) struct Knobs {
     pub(crate) snapshot: SnapshotKnobs,
     /// The operators.
     pub(crate) operator: OperatorKnobs,
+    /// The habits of the hosts.
+    pub(crate) habits: Habits,
 }
 
 impl Knobs {
@@ -232,6 +235,7 @@ impl Knobs {
             client,
             snapshot: snapshot(choices),
             operator,
+            habits: Habits::draw(choices),
         }
     }
 
@@ -254,6 +258,7 @@ impl Knobs {
         calm.disk = self.disk.calm();
         calm.process = self.process.calm();
         calm.operator = self.operator.calm();
+        calm.habits = self.habits.calm();
         calm.snapshot = SnapshotKnobs {
             take_max: MILLI,
             failure_ppm: 0,

@@ -41,6 +41,7 @@ mod describe;
 mod digest;
 mod goals;
 pub mod guide;
+mod habits;
 pub mod history;
 mod knobs;
 mod roster;

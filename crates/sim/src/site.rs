@@ -170,6 +170,22 @@ sites! {
     Astray,
     /// Which one, where to, and for how long the node goes on.
     AstrayAt,
+    /// How often reads of old entries return more than was asked for, and whether one does.
+    LoadMore,
+    /// How many entries more.
+    LoadExtent,
+    /// How often hosts report a snapshot that nobody waits for, and whether one does.
+    Report,
+    /// When it does.
+    ReportAfter,
+    /// How late a state machine is captured.
+    Capture,
+    /// Whether two snapshots of one state have one checksum.
+    Alike,
+    /// Whether nodes disagree on where the founders are, and where they believe them to be.
+    Address,
+    /// Whether all disks are full but one, and whose that is.
+    Spared,
 }
 
 #[cfg(test)]

@@ -17,8 +17,10 @@
 //! `kill` says what must find the mistake: `explore [WORLD] A..B [events N]` is the simulator on
 //! these seeds, in the world of engines if none is named; `test PACKAGE [FILTER]` is a package's
 //! tests. It may be repeated, and the first to find it counts. Without it the simulator is tried
-//! first, in the world that the file is part of, then the tests of the file's crate.
+//! first, in the world that the file is part of, then the tests of the file's crate. Neither a name
+//! nor an id stands for two mutants.
 
+use std::collections::BTreeMap;
 use std::iter::Peekable;
 
 use super::trial::Trial;
@@ -29,12 +31,14 @@ use crate::repo::{File, numbered};
 #[derive(Debug)]
 pub(crate) struct Mutant {
     pub(crate) name: String,
-    /// Kind and number: P protocol, M membership, R reads, C clients, D host, S storage.
+    /// Kind and number: B birth, P protocol, M membership, R reads, C clients, D host, S storage.
     pub(crate) id: String,
     /// What the mistaken programmer had in mind.
     pub(crate) why: String,
     /// The file it changes, below the root.
     pub(crate) file: String,
+    /// The file that lists it.
+    pub(crate) list: String,
     /// Where in its list it starts.
     pub(crate) line: usize,
     pub(super) trials: Vec<Trial>,
@@ -90,9 +94,34 @@ pub(crate) fn parse(file: &File) -> std::result::Result<Vec<Mutant>, Fault> {
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             return Err((number, format!("expected [name], found '{line}'")));
         };
-        mutants.push(mutant(name, number, &mut lines)?);
+        let mut mutant = mutant(name, number, &mut lines)?;
+        mutant.list.clone_from(&file.path);
+        mutants.push(mutant);
     }
     Ok(mutants)
+}
+
+/// Each of these mutants, of all lists, whose name or id an earlier one has, and what to say of it:
+/// results are kept by name, and people speak of mutants by id.
+pub(crate) fn repetitions(mutants: &[Mutant]) -> Vec<(&Mutant, String)> {
+    let (mut names, mut ids) = (BTreeMap::new(), BTreeMap::new());
+    let mut found = Vec::new();
+    for mutant in mutants {
+        let place = (&mutant.list, mutant.line);
+        if let Some((list, line)) = names.insert(&mutant.name, place) {
+            found.push((
+                mutant,
+                format!("{} is the name of {list}:{line} too", mutant.name),
+            ));
+        }
+        if let Some((list, line)) = ids.insert(&mutant.id, place) {
+            found.push((
+                mutant,
+                format!("{} is the id of {list}:{line} too", mutant.id),
+            ));
+        }
+    }
+    found
 }
 
 fn mutant<'a>(
@@ -105,6 +134,7 @@ fn mutant<'a>(
         id: String::new(),
         why: String::new(),
         file: String::new(),
+        list: String::new(),
         line,
         trials: Vec::new(),
         find: String::new(),
@@ -199,6 +229,27 @@ mod tests {
                 "{text:?} would be changed in some way"
             );
         }
+    }
+
+    #[test]
+    fn id_or_name_of_another_mutant_is_refused() {
+        let found = |id: &str, name: &str| {
+            let other = format!(
+                "[{name}]\nid = {id}\nfile = a.rs\nwhy = w\n--- find\ny\n--- replace\n--- end\n"
+            );
+            let lists = [file("mutants/a.txt", LIST), file("mutants/b.txt", &other)];
+            let mutants: Vec<Mutant> = lists.iter().flat_map(|list| parse(list).unwrap()).collect();
+            let found = repetitions(&mutants).into_iter();
+            let found = found.map(|(mutant, what)| (mutant.list.clone(), mutant.line, what));
+            found.collect::<Vec<_>>()
+        };
+        assert_eq!(found("P3", "three"), []);
+        let of_b = |what: &str| ("mutants/b.txt".to_owned(), 1, what.to_owned());
+        let id = of_b("P2 is the id of mutants/a.txt:16 too");
+        assert_eq!(found("P2", "three"), std::slice::from_ref(&id));
+        let name = of_b("two is the name of mutants/a.txt:16 too");
+        assert_eq!(found("P3", "two"), std::slice::from_ref(&name));
+        assert_eq!(found("P2", "two"), [name, id]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use self::trial::Outcome;
 use crate::failure::{Failure, Result};
 use crate::repo;
 
-pub(crate) use self::list::{Mutant, is_list, parse};
+pub(crate) use self::list::{Mutant, is_list, parse, repetitions};
 
 const USAGE: &str = "usage: cargo xtask mutants [--only NAME]... [--list] [--fresh] \
 [--keep-kills] [--known] [--table FILE]";
@@ -162,10 +162,9 @@ fn all(root: &Path) -> Result<Vec<Mutant>> {
             .map_err(|(line, what)| Failure::new(format!("{}:{line}: {what}", file.path)))?;
         mutants.extend(found);
     }
-    let mut names: Vec<&str> = mutants.iter().map(|mutant| mutant.name.as_str()).collect();
-    names.sort_unstable();
-    if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
-        return Err(Failure::new(format!("two mutants are named {name}")));
+    if let Some((mutant, what)) = list::repetitions(&mutants).first() {
+        let place = format!("{}:{}", mutant.list, mutant.line);
+        return Err(Failure::new(format!("{place}: {what}")));
     }
     Ok(mutants)
 }

@@ -83,19 +83,26 @@ pub(crate) fn due_scenarios_are_tested(files: &[File]) -> Vec<Finding> {
         .collect()
 }
 
-/// A mutant whose text is gone would be reported as a mistake that nobody can make any more.
+/// A mutant whose text is gone would be reported as a mistake that nobody can make any more, and an
+/// id that two have would say of both what is true of one.
 pub(crate) fn mutants_apply(files: &[File]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let (mut findings, mut all) = (Vec::new(), Vec::new());
     for list in files.iter().filter(|file| mutants::is_list(&file.path)) {
         match mutants::parse(list) {
-            Ok(mutants) => findings.extend(mutants.iter().filter_map(|mutant| {
-                let text = named(files, &mutant.file).map(|file| file.text.as_str());
-                let fault = mutant.apply(text.unwrap_or_default()).err()?;
-                Some(Finding::new(list, mutant.line, fault.to_string()))
-            })),
+            Ok(mutants) => all.extend(mutants),
             Err((line, what)) => findings.push(Finding::new(list, line, what)),
         }
     }
+    let unfit = all.iter().filter_map(|mutant| {
+        let text = named(files, &mutant.file).map(|file| file.text.as_str());
+        let fault = mutant.apply(text.unwrap_or_default()).err()?;
+        Some((mutant, fault.to_string()))
+    });
+    let faults = unfit.chain(mutants::repetitions(&all));
+    findings.extend(faults.filter_map(|(mutant, what)| {
+        let list = named(files, &mutant.list)?;
+        Some(Finding::new(list, mutant.line, what))
+    }));
     findings
 }
 
@@ -162,5 +169,28 @@ mod tests {
         assert_eq!(found("a\nx\n"), 0);
         assert_eq!(found("a\n"), 1);
         assert_eq!(found("x\nx\n"), 1);
+    }
+
+    #[test]
+    fn mutant_with_the_id_of_another_is_found() {
+        let list = |path, name: &str, id: &str| {
+            let head = format!("[{name}]\nid = {id}\nfile = a.rs\nwhy = w\n");
+            file(
+                path,
+                &format!("{head}--- find\nx\n--- replace\ny\n--- end\n"),
+            )
+        };
+        let found = |id| {
+            let lists = [
+                list("mutants/p.txt", "m", "P1"),
+                list("mutants/q.txt", "n", id),
+            ];
+            let [p, q] = lists;
+            mutants_apply(&[p, q, file("a.rs", "x\n")])
+        };
+        assert_eq!(found("P2"), []);
+        let findings = found("P1");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].to_string().starts_with("mutants/q.txt:1: "));
     }
 }

@@ -39,6 +39,7 @@ pub(crate) mod real_time_order;
 pub(crate) mod removed_silent;
 pub(crate) mod retention;
 pub(crate) mod room;
+pub(crate) mod snapshot_due;
 pub(crate) mod snapshot_install;
 pub(crate) mod snapshot_label;
 pub(crate) mod snapshot_restore;
@@ -140,6 +141,8 @@ pub enum Property {
     BoundedRetention,
     /// What is purged is within a durable snapshot that the log continues (scenario D07).
     PointerOrder,
+    /// A snapshot is asked for only when enough was applied since the last (scenario D14).
+    SnapshotDue,
     /// The label of a snapshot is true (scenario C05).
     SnapshotCommitted,
     /// Only a whole and newer snapshot is installed, and the log kept that continues it

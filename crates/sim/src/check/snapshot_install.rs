@@ -26,6 +26,18 @@ pub(crate) fn installs(
     )
 }
 
+/// `life` drops the snapshot up to `last`, or one of its name, which is on its way to the disk or
+/// not: the log is about to rest on it (scenario D08).
+pub(crate) fn drops(life: LifeId, last: EntryId, is_under_way: bool) -> Check {
+    if !is_under_way {
+        return Ok(());
+    }
+    broken(
+        Property::SnapshotInstall,
+        format_args!("{life} drops the snapshot up to {last} while it is installed"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +55,12 @@ mod tests {
         must_fire(Property::SnapshotInstall, installs(4, true, true, true));
         must_fire(Property::SnapshotInstall, installs(4, false, false, true));
         must_fire(Property::SnapshotInstall, installs(4, true, false, false));
+    }
+
+    #[test]
+    fn fires_when_a_snapshot_is_dropped_that_is_being_installed() {
+        let last = EntryId::new(i(5), t(1));
+        assert!(drops(life(1), last, false).is_ok());
+        must_fire(Property::SnapshotInstall, drops(life(1), last, true));
     }
 }

@@ -1,9 +1,11 @@
 //! SnapshotCommitted: the label of a snapshot names a committed entry and the membership that was
-//! in force there, the full set (scenarios C05, D19).
+//! in force there, the full set (scenarios C05, D19). Where the founders are stands in no entry.
 
 use quorate_core::{LogIndex, Membership, SnapshotMeta};
 
-use super::{Check, LifeId, Property, broken, commit_ledger::CommitLedger};
+use super::commit_ledger::CommitLedger;
+use super::config_in_force::are_alike;
+use super::{Check, LifeId, Property, broken};
 
 /// `life` captures its state machine under `label`; the committed log says that `in_force` was
 /// the membership there.
@@ -14,7 +16,9 @@ pub(crate) fn captured(
     ledger: &CommitLedger,
 ) -> Check {
     let committed = ledger.get(label.last.index).map(|entry| entry.mark.term);
-    let is_true = (label.membership_index, &label.membership) == in_force;
+    let is_same = (label.membership_index, &label.membership) == in_force;
+    let is_founding = label.membership_index == LogIndex::NONE && in_force.0 == LogIndex::NONE;
+    let is_true = is_same || (is_founding && are_alike(&label.membership, in_force.1));
     if committed == Some(label.last.term) && is_true {
         return Ok(());
     }
@@ -48,6 +52,8 @@ mod tests {
             super::captured(life(1), &label, (i(0), &founders), &ledger)
         };
         assert!(captured(1, 1, founders.clone()).is_ok());
+        let elsewhere = founders.clone().with_address(n(1), "b");
+        assert!(captured(1, 1, elsewhere).is_ok());
         must_fire(
             Property::SnapshotCommitted,
             captured(1, 2, founders.clone()),

@@ -1,6 +1,7 @@
 //! TransferSafety: leadership is only handed to a voter that holds everything; nothing is appended
 //! meanwhile; it ends within the longest election timeout, and only whoever was told so by its
-//! leader skips the silence owed to it (scenarios F01 to F05) [Thesis 3.10].
+//! leader skips the silence owed to it (scenarios F01 to F05) [Thesis 3.10]. A leader that hands
+//! over by itself leaves others their chance in between, and asks nobody twice (scenario G08).
 
 use std::time::Duration;
 
@@ -34,6 +35,26 @@ pub(crate) fn goes_on(leader: LifeId, appends: bool, since: Duration, limit: Dur
     )
 }
 
+/// `leader` begins to hand over to `target` by itself, as time passes, and asked these in vain
+/// before; up to now it was handing over to `present`.
+pub(crate) fn begins(
+    leader: LifeId,
+    target: NodeId,
+    in_vain: &[NodeId],
+    present: Option<NodeId>,
+) -> Check {
+    if present.is_none() && !in_vain.contains(&target) {
+        return Ok(());
+    }
+    broken(
+        Property::TransferSafety,
+        format_args!(
+            "{leader} hands over to {target} by itself right after {present:?}; it asked in vain: \
+             {in_vain:?}"
+        ),
+    )
+}
+
 /// `candidate` asks for votes in spite of the silence owed to a leader; whether that leader told
 /// it to.
 pub(crate) fn skips_silence(candidate: LifeId, is_told: bool) -> Check {
@@ -57,6 +78,14 @@ mod tests {
         assert!(tells(true, true).is_ok());
         must_fire(Property::TransferSafety, tells(false, true));
         must_fire(Property::TransferSafety, tells(true, false));
+    }
+
+    #[test]
+    fn fires_when_a_leader_asks_twice_or_leaves_no_gap() {
+        let begins = |in_vain: &[NodeId], present| begins(life(1), n(2), in_vain, present);
+        assert!(begins(&[n(3)], None).is_ok());
+        must_fire(Property::TransferSafety, begins(&[n(3), n(2)], None));
+        must_fire(Property::TransferSafety, begins(&[], Some(n(3))));
     }
 
     #[test]

@@ -164,6 +164,20 @@ goals! {
     /// A peer lacked what it had acknowledged, and the leader noticed.
     PeerRegressed in Engines: "loss on a peer noticed by the leader",
 
+    /// A snapshot was offered whose last entry the node holds, and that places the founders
+    /// elsewhere than it does.
+    FoundersElsewhere in Engines: "snapshot offered that places the founders elsewhere",
+    /// A host reported a snapshot that nobody waited for (scenario D08).
+    SnapshotReportedAgain in Engines: "snapshot reported unasked",
+    /// It was on its way to the disk.
+    InstallReported in Engines: "snapshot reported that was being installed",
+    /// It was known by another label than that.
+    ReportedUnderOtherLabel in Engines: "snapshot reported under another label",
+    /// A disk returned entries unasked that were not committed, and they were replaced.
+    UnaskedReplaced in Engines: "entries loaded unasked and then replaced",
+    /// A leader without room asked somebody in vain, and then another (scenario G08).
+    NextAskedToLead in Engines: "leader without room asked the next",
+
     /// One job wrote more than one command that users had asked this leader for.
     BatchedJob in Systems: "several proposals in one storage job",
     /// A command that was asked for at another node than its leader was answered there.

@@ -1,12 +1,15 @@
 //! What a run remembers to notice goals. Like a checker it is told facts, by whoever tells the
 //! checkers; but nothing is wrong with any of them, and it answers nothing.
 
+use std::collections::BTreeMap;
+
 use quorate_core::{
     Body, ChangeRefusal, Config, Counters, EntryId, Incarnation, LogIndex, Message, NodeId,
     PeerStatus, Status, Term,
 };
 
 use super::{Goal, Goals};
+use crate::check::LifeId;
 use crate::check::commit_ledger::CommitLedger;
 use crate::check::election_safety::ElectionSafety;
 use crate::knobs::CutKind;
@@ -28,6 +31,8 @@ pub(crate) struct Watch {
     cuts_before: usize,
     /// A leader that is to stop told somebody to campaign, in this term.
     farewell: Option<(Term, NodeId)>,
+    /// Up to where lives were given entries from their disks that were not committed.
+    unasked: BTreeMap<LifeId, LogIndex>,
 }
 
 /// A term with a candidate.
@@ -102,6 +107,21 @@ impl Watch {
             self.reach_if(is_own, Goal::StaleLeaderOverwritten);
             index = index.next();
         }
+    }
+
+    /// A life was given entries from its disk up to `last`, which is not committed as far as it
+    /// knows.
+    pub(crate) fn loads_uncommitted(&mut self, life: LifeId, last: LogIndex) {
+        self.unasked.insert(life, last);
+    }
+
+    /// A life replaces everything from `first` on.
+    pub(crate) fn replaces(&mut self, life: LifeId, first: LogIndex) {
+        let last = self.unasked.get(&life);
+        self.reach_if(
+            last.is_some_and(|last| first <= *last),
+            Goal::UnaskedReplaced,
+        );
     }
 
     /// `candidate` asks for votes in `term`.

@@ -3,8 +3,8 @@
 //! `observe.rs`.
 
 use quorate_core::{
-    Action, Body, ChangeId, Entry, EntryId, Event, Message, NodeId, ProposalId, ReadId, Refusal,
-    Request, RoleName, Term, TransferId,
+    Action, Body, ChangeId, Entry, EntryId, Event, Incarnation, Message, NodeId, ProposalId,
+    ReadId, Refusal, Request, RoleName, Round, Term, TransferId,
 };
 
 use super::World;
@@ -43,8 +43,13 @@ pub(super) enum Cause {
     TimeoutNow { from: NodeId },
     /// The room on a disk is told.
     Room(u64),
-    /// A follower answers an append of term `asked`.
-    Answer { from: NodeId, asked: Term },
+    /// A follower answers an append, or an offer, of `round` of term `asked`.
+    Answer {
+        from: NodeId,
+        sender: Incarnation,
+        asked: Term,
+        round: Round,
+    },
     /// Time has passed.
     Tick,
     /// Anything else.
@@ -90,10 +95,14 @@ impl Cause {
                 from: message.from,
                 last: *last,
             },
-            Body::AppendReply { asked, .. } | Body::SnapshotReply { asked, .. } => Self::Answer {
-                from: message.from,
-                asked: *asked,
-            },
+            Body::AppendReply { asked, round, .. } | Body::SnapshotReply { asked, round, .. } => {
+                Self::Answer {
+                    from: message.from,
+                    sender: message.sender,
+                    asked: *asked,
+                    round: *round,
+                }
+            }
             Body::Append { .. } | Body::SnapshotOffer { .. } => Self::Append { term: message.term },
             Body::TimeoutNow => Self::TimeoutNow { from: message.from },
             Body::PreVoteReply {
@@ -175,7 +184,7 @@ impl World {
                     self.observe_yielding(id, from, before)?;
                 }
             }
-            Cause::Answer { from, asked } => {
+            Cause::Answer { from, asked, .. } => {
                 if let Some(life) = self.life(id).filter(|life| life.glimpse.term == asked) {
                     life.answered.insert(from, life.ticked);
                 }

@@ -11,8 +11,9 @@ use super::cause::Cause;
 use super::node::Glimpse;
 use crate::check::{
     Check, LifeId, Property, broken, config_change, config_in_force, promoted, removed_silent,
-    retention, room, snapshot_install, transfer, truthful_removal,
+    retention, room, snapshot_due, snapshot_install, transfer, truthful_removal,
 };
+use crate::goals::Goal;
 
 /// The engine counts what it keeps in stretches of this many bytes, and may count one too many.
 const STRETCH_BYTES: u64 = 2 << 20;
@@ -44,6 +45,7 @@ impl World {
                     self.observe_changed(id, *change, *entry)?;
                 }
                 Action::HandedOver { .. } => self.counts.transfers += 1,
+                Action::SnapshotDue => self.observe_due(id, after)?,
                 Action::PurgeLog { through } => {
                     self.observe_purge(id, through.index, (before, status))?;
                 }
@@ -53,7 +55,6 @@ impl World {
                 | Action::AppendEntries { .. }
                 | Action::InstallSnapshot { .. }
                 | Action::RestoreSnapshot { .. }
-                | Action::SnapshotDue
                 | Action::ReceiveSnapshot { .. }
                 | Action::DropSnapshot { .. }
                 | Action::Apply { .. }
@@ -220,6 +221,19 @@ impl World {
         if after.transfer_target.is_some() && before.transfer_target != after.transfer_target {
             life.transfer_since = life.ticked;
         }
+        let is_by_itself = matches!(cause, Cause::Tick);
+        if let Some(target) = after.transfer_target.filter(|_| is_by_itself)
+            && before.transfer_target != Some(target)
+        {
+            let in_vain = &life.asked_in_vain;
+            let is_next = !in_vain.is_empty();
+            transfer::begins(id, target, in_vain, before.transfer_target)?;
+            self.goals.reach_if(is_next, Goal::NextAskedToLead);
+        }
+        let is_over = after.transfer_target != before.transfer_target && is_by_itself;
+        if let Some(target) = before.transfer_target.filter(|_| is_over) {
+            life.asked_in_vain.push(target);
+        }
         let is_pending = after.transfer_target.is_some()
             && before.transfer_target == after.transfer_target
             && before.term == after.term;
@@ -261,6 +275,38 @@ impl World {
         Ok(())
     }
 
+    /// What a leader believes of a peer that has just answered, and of whom it has asked in vain.
+    pub(super) fn observe_flag(&mut self, id: LifeId, cause: Cause, status: &Status) -> Check {
+        let peers = &status.peers;
+        let mut said = None;
+        if let Cause::Answer {
+            from,
+            sender,
+            asked,
+            round,
+        } = cause
+            && asked == status.term
+        {
+            let mut names = self.nodes[from].names.iter();
+            let number = names.position(|name| *name == sender);
+            said = number.map(|number| (from, (number as u64, round)));
+        }
+        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
+            return Ok(());
+        };
+        // Who was removed and is added again is asked like anybody else.
+        let is_peer = |node: &NodeId| peers.iter().any(|peer| peer.id == *node);
+        life.asked_in_vain.retain(is_peer);
+        let Some((from, answer)) = said else {
+            return Ok(());
+        };
+        let Some(peer) = peers.iter().find(|peer| peer.id == from) else {
+            return Ok(());
+        };
+        let heard = life.hearsay.entry(from).or_default();
+        heard.hears(id, from, answer, peer.suspect)
+    }
+
     /// A leader of `term` tells `target` to campaign.
     fn observe_timeout_now(&self, id: LifeId, target: NodeId, term: quorate_core::Term) -> Check {
         let Some(life) = self.nodes[id.node].life.as_deref() else {
@@ -271,6 +317,20 @@ impl World {
         let holds = mark.is_some_and(|mark| disk.holds(last, mark)) || disk.hard().term > term;
         let is_voter = life.membership.1.is_voter(target);
         transfer::tells(id, target, is_voter, holds)
+    }
+
+    /// A snapshot is due. The engine counts bytes when it hands them over, which is no more than is
+    /// committed, and entries when they are applied.
+    fn observe_due(&self, id: LifeId, after: &Glimpse) -> Check {
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
+        let bytes_at = |index| life.log.mark(index).map_or(0, |it| it.bytes);
+        let bytes = bytes_at(after.commit).saturating_sub(bytes_at(life.counts_behind));
+        let entries = after.snapshot.index.distance_to(after.applied);
+        let engine = &self.knobs.engine;
+        let limits = (engine.snapshot_bytes, engine.snapshot_entries);
+        snapshot_due::asks(id, (bytes, entries), limits)
     }
 
     /// How much of the log is kept.

@@ -2,7 +2,8 @@
 //! the end of a step, and messages.
 
 use quorate_core::{
-    Action, Body, LoadPurpose, Message, NodeId, Refusal, Request, RoleName, SnapshotMeta, Status,
+    Action, Body, LoadOutcome, LoadPurpose, Message, NodeId, Refusal, Request, RoleName,
+    SnapshotMeta, Status,
 };
 
 use super::World;
@@ -130,6 +131,18 @@ impl World {
         }
     }
 
+    /// Old entries were read.
+    pub(super) fn note_loaded(&mut self, id: LifeId, outcome: &LoadOutcome) {
+        let life = self.nodes[id.node].life.as_deref();
+        if let LoadOutcome::Found(entries) = outcome
+            && let Some(last) = entries.last()
+            && let Some(life) = life.filter(|life| last.index > life.glimpse.commit)
+            && life.glimpse.role != RoleName::Leader
+        {
+            self.goals.loads_uncommitted(id, last.index);
+        }
+    }
+
     /// A snapshot is offered: perhaps to a node that holds another log than the sender.
     fn note_offer(&mut self, message: &Message, snapshot: &SnapshotMeta) {
         let Some(sender) = self.nodes[message.from].life.as_deref() else {
@@ -139,6 +152,16 @@ impl World {
         let index = theirs.last().min(snapshot.last.index);
         let is_other = theirs.mark(index) != sender.log.mark(index);
         self.goals.reach_if(is_other, Goal::SnapshotToConflict);
+        let Some(receiver) = self.nodes[message.to].life.as_deref() else {
+            return;
+        };
+        let (glimpse, last) = (&receiver.glimpse, snapshot.last);
+        let (since, members) = receiver.engine.membership_at(last.index);
+        let is_elsewhere = last.index > glimpse.commit
+            && receiver.log.contains(last)
+            && since == snapshot.membership_index
+            && *members != snapshot.membership;
+        self.goals.reach_if(is_elsewhere, Goal::FoundersElsewhere);
     }
 }
 

@@ -229,7 +229,7 @@ impl World {
             } => self.install(id, write, &snapshot, discard_log),
             Action::RestoreSnapshot { snapshot } => self.restore(id, &snapshot),
             Action::PurgeLog { through } => self.purge(id, through),
-            Action::SnapshotDue => self.capture(id),
+            Action::SnapshotDue => self.snapshot_due(id),
             Action::ReceiveSnapshot { from, snapshot } => self.receive(id, from, snapshot),
             Action::DropSnapshot { snapshot } => self.drop_snapshot(id, &snapshot),
             Action::Apply { entries } => self.hand_over(id, entries),
@@ -425,8 +425,16 @@ impl World {
             LoadOutcome::Failed
         } else {
             self.counts.loads += 1;
-            self.stables[id.node].load(wanted)
+            let is_more = self
+                .choices
+                .chance(self.knobs.habits.more_ppm, Site::LoadMore);
+            let more = match is_more {
+                true => self.choices.log_between(1, 64, Site::LoadExtent),
+                false => 0,
+            };
+            self.stables[id.node].load(wanted, more)
         };
+        self.note_loaded(id, &outcome);
         self.input(id.node, Event::Loaded { load, outcome })
     }
 }

@@ -28,6 +28,7 @@ impl World {
         let clock = draw_clock(self.knobs.process.skew_ppm, &mut self.choices);
         let started = clock.read(self.now);
         let incarnation = self.draw_incarnation(node);
+        self.nodes[node].names.push(incarnation);
         let config = self.draw_config(node);
         let pre_vote = config.pre_vote;
         let engine = self.start_engine(id, config, incarnation, started)?;
@@ -84,7 +85,8 @@ impl World {
         now: Time,
     ) -> Result<Engine, Violation> {
         let founders = if self.knobs.is_founder(id.node) {
-            self.founders.clone()
+            let habits = &self.knobs.habits;
+            habits.founders(&self.founders, &mut self.choices)
         } else {
             Membership::default()
         };

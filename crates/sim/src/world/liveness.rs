@@ -54,6 +54,7 @@ impl World {
                 format_args!("{leader} led {term} and lost its leadership in a calm world"),
             );
         }
+        self.check_full_disks()?;
         for node in self.members() {
             let disk = &self.stables[node];
             let log = disk.history(disk.shape().last()).to_vec();
@@ -71,7 +72,7 @@ impl World {
         let residue = residue
             .max(knobs.process.apply_max)
             .max(knobs.disk.load_max)
-            .max(knobs.snapshot.take_max)
+            .max(knobs.snapshot.take_max + knobs.habits.capture_max)
             .max(knobs.snapshot.part_max);
         self.knobs = self.knobs.calm();
         self.is_calm = true;
@@ -93,7 +94,7 @@ impl World {
     }
 
     /// Lets things happen until `is_reached`, within the patience of a calm world.
-    fn wait(&mut self, what: &str, is_reached: impl Fn(&Self) -> bool) -> Check {
+    pub(super) fn wait(&mut self, what: &str, is_reached: impl Fn(&Self) -> bool) -> Check {
         self.wait_for(self.patience(), what, is_reached)
     }
 
@@ -137,7 +138,7 @@ impl World {
     }
 
     /// The members of the cluster, as the newest leader sees it.
-    fn members(&self) -> Vec<NodeId> {
+    pub(super) fn members(&self) -> Vec<NodeId> {
         let alive = self.nodes.iter().filter_map(|node| node.life.as_deref());
         let leaders = alive.filter(|life| life.glimpse.role == RoleName::Leader);
         let newest = leaders.max_by_key(|life| life.glimpse.term);
@@ -146,7 +147,7 @@ impl World {
 
     /// The leader that every member follows in the newest term, having applied an entry of its
     /// own, and with a membership that is committed.
-    fn settled_leader(&self) -> Option<(NodeId, Term)> {
+    pub(super) fn settled_leader(&self) -> Option<(NodeId, Term)> {
         let mut leader = None;
         for node in self.members() {
             let life = self.nodes[node].life.as_deref()?;
@@ -174,7 +175,7 @@ impl World {
     }
 
     /// Proposes a command at the leader and says where it stands.
-    fn write_at(&mut self, leader: NodeId) -> Result<LogIndex, crate::check::Violation> {
+    pub(super) fn write_at(&mut self, leader: NodeId) -> Result<LogIndex, crate::check::Violation> {
         let before = self.counts.proposals;
         self.wait("room for a fresh write", |world| {
             world.nodes[leader].life.as_deref().is_some_and(|life| {
@@ -191,7 +192,7 @@ impl World {
             .map_or(LogIndex::NONE, |life| life.log.last()))
     }
 
-    fn has_applied(&self, index: LogIndex) -> bool {
+    pub(super) fn has_applied(&self, index: LogIndex) -> bool {
         let has_applied = |node: NodeId| {
             let life = self.nodes[node].life.as_deref();
             life.is_some_and(|life| life.apply.machine.applied >= index)

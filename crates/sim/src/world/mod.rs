@@ -3,7 +3,7 @@
 //! `lifetime.rs`, what its host does with the engine in `host.rs`, what checkers are told in
 //! `observe.rs` and `cause.rs`.
 
-use quorate_core::{LoadId, Membership, Message, NodeId};
+use quorate_core::{LoadId, Membership, Message, NodeId, SnapshotMeta};
 
 use crate::check::{Check, Checks, LifeId, Property, broken};
 use crate::choice::Choices;
@@ -25,6 +25,7 @@ mod cause;
 mod census;
 mod client;
 mod faults;
+mod full_disks;
 mod goals;
 mod history;
 mod host;
@@ -72,6 +73,10 @@ enum Happening {
     Propose,
     /// A client reads somewhere.
     Read,
+    /// The state machine is captured.
+    Capture(LifeId),
+    /// A host reports a snapshot that nobody waits for.
+    Report(LifeId, Box<SnapshotMeta>),
     /// The snapshot that was captured is on disk, or cannot be written.
     Taken(LifeId, Option<Box<Snapshot>>),
     /// The next part of a snapshot arrives, or is lost.
@@ -128,6 +133,7 @@ impl World {
         let node = |_| Node {
             life: None,
             starts: 0,
+            names: Vec::new(),
             machine: Machine::default(),
             room: None,
         };
@@ -189,33 +195,7 @@ impl World {
         self.now = at;
         self.counts.events += 1;
         self.digest.fold(at);
-        match &happening {
-            Happening::Arrive(message) => {
-                self.note(|| format!("arrives: {}", describe::message(message)));
-            }
-            // What follows from these is told by the lines of the engine.
-            Happening::Wake(_) | Happening::Propose | Happening::Read => {}
-            Happening::Taken(life, snapshot) => {
-                let label = snapshot.as_ref().map(|snapshot| snapshot.meta.last);
-                self.note(|| format!("snapshot of {life} taken: {label:?}"));
-            }
-            Happening::Synced(_)
-            | Happening::Confirm(_)
-            | Happening::Loaded(..)
-            | Happening::Applied(_)
-            | Happening::Start(_)
-            | Happening::Crash
-            | Happening::Fall(_)
-            | Happening::Pause
-            | Happening::Resume(_)
-            | Happening::Cut
-            | Happening::Fetch(..)
-            | Happening::Change
-            | Happening::Transfer
-            | Happening::Room
-            | Happening::Damage
-            | Happening::Heal => self.note(|| format!("{happening:?}")),
-        }
+        self.note_happening(&happening);
         match happening {
             Happening::Wake(life) => self.wake(life),
             Happening::Arrive(message) => self.arrive(message),
@@ -243,10 +223,45 @@ impl World {
             Happening::Read => self.read_somewhere(),
             Happening::Taken(life, snapshot) => self.taken(life, snapshot),
             Happening::Fetch(life, number) => self.fetch(life, number),
+            Happening::Capture(life) => self.capture(life),
+            Happening::Report(life, meta) => self.report(life, *meta),
             Happening::Change => self.change_somewhere(),
             Happening::Transfer => self.transfer_somewhere(),
             Happening::Room => self.room_somewhere(),
             Happening::Damage => self.damage_somewhere(),
+        }
+    }
+
+    /// Adds a line on what happens, where nothing else tells of it.
+    fn note_happening(&mut self, happening: &Happening) {
+        match happening {
+            Happening::Arrive(message) => {
+                self.note(|| format!("arrives: {}", describe::message(message)));
+            }
+            // What follows from these is told by the lines of the engine.
+            Happening::Wake(_) | Happening::Propose | Happening::Read => {}
+            Happening::Taken(life, snapshot) => {
+                let label = snapshot.as_ref().map(|snapshot| snapshot.meta.last);
+                self.note(|| format!("snapshot of {life} taken: {label:?}"));
+            }
+            Happening::Synced(_)
+            | Happening::Confirm(_)
+            | Happening::Loaded(..)
+            | Happening::Applied(_)
+            | Happening::Start(_)
+            | Happening::Crash
+            | Happening::Fall(_)
+            | Happening::Pause
+            | Happening::Resume(_)
+            | Happening::Cut
+            | Happening::Fetch(..)
+            | Happening::Capture(_)
+            | Happening::Report(..)
+            | Happening::Change
+            | Happening::Transfer
+            | Happening::Room
+            | Happening::Damage
+            | Happening::Heal => self.note(|| format!("{happening:?}")),
         }
     }
 

@@ -12,6 +12,7 @@ use quorate_core::{
 use super::storage::{Snapshot, Wanted, WriteQueue};
 use crate::check::LifeId;
 use crate::check::promoted::LogEnds;
+use crate::check::suspect::Hearsay;
 use crate::shape::Shape;
 
 /// A clock that runs at its own rate from its own origin.
@@ -104,6 +105,8 @@ pub(crate) struct Node {
     pub(crate) life: Option<Box<Life>>,
     /// How often it was started.
     pub(crate) starts: u64,
+    /// The names of its lives, in their order.
+    pub(crate) names: Vec<Incarnation>,
     /// What a state machine that keeps its own state on disk has applied.
     pub(crate) machine: Machine,
     /// Bytes that its log may still grow by; `None` for a disk without an end.
@@ -132,6 +135,10 @@ pub(crate) struct Life {
     pub(crate) heard_leader: Time,
     /// When each peer last answered this leader in its term, on its own clock.
     pub(crate) answered: BTreeMap<NodeId, Time>,
+    /// What a leader heard of each peer in its term.
+    pub(crate) hearsay: BTreeMap<NodeId, Hearsay>,
+    /// Whom a leader has asked in vain to take over.
+    pub(crate) asked_in_vain: Vec<NodeId>,
     /// A leader counts silence from here at the earliest: its election, or the end of a pause.
     pub(crate) counts_from: Time,
     /// The last tick was wanted at this time.
@@ -175,6 +182,12 @@ pub(crate) struct Life {
     pub(crate) transfer_since: Time,
     /// A snapshot is being taken.
     pub(crate) is_taking: bool,
+    /// The host has reported a snapshot that nobody waited for.
+    pub(crate) has_misreported: bool,
+    /// How much had been handed over when it was asked for.
+    pub(crate) taken_since: LogIndex,
+    /// What was handed over behind this counts toward the next.
+    pub(crate) counts_behind: LogIndex,
     /// The snapshot that is being fetched.
     pub(crate) receiving: Option<Receiving>,
     /// Snapshots that have arrived and are not installed.
@@ -289,6 +302,8 @@ impl Life {
             clock,
             heard_leader: started,
             answered: BTreeMap::new(),
+            hearsay: BTreeMap::new(),
+            asked_in_vain: Vec::new(),
             counts_from: started,
             due: started,
             was_late: false,
@@ -311,6 +326,9 @@ impl Life {
             room: u64::MAX,
             transfer_since: started,
             is_taking: false,
+            has_misreported: false,
+            taken_since: LogIndex::NONE,
+            counts_behind: status.snapshot.index,
             receiving: None,
             received: Vec::new(),
             apply: ApplyQueue {

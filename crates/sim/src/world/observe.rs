@@ -64,6 +64,7 @@ impl World {
         self.observe_state(id, cause, before, after, &status, actions)?;
         if after.role == RoleName::Leader {
             self.observe_quorum(id)?;
+            self.observe_flag(id, cause, &status)?;
             for peer in &status.peers {
                 bounded_memory::awaits(node, peer.inflight, &self.knobs.engine)?;
                 let belief = Belief {
@@ -141,6 +142,7 @@ impl World {
             self.counts.truncations += 1;
             let elections = &self.checks.elections;
             self.goals.truncates(id.node, &life.log, first, elections);
+            self.goals.replaces(id, first);
             life.log.truncate_from(first);
         }
         for entry in entries.iter() {
@@ -206,6 +208,8 @@ impl World {
         self.goals.elected(after.term, found, voters, ledger, holds);
         life.elected_at = before.last;
         life.answered.clear();
+        life.hearsay.clear();
+        life.asked_in_vain.clear();
         life.counts_from = life.ticked;
         leader_completeness::elected(id.node, after.term, &life.log, &self.checks.ledger)
     }

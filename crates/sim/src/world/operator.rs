@@ -10,7 +10,7 @@ use crate::check::Check;
 use crate::site::Site;
 
 /// What an engine keeps back of its disk, as it says in its documentation.
-const RESERVE: u64 = 64 << 10;
+pub(super) const RESERVE: u64 = 64 << 10;
 /// Much more than any world writes.
 const PLENTY: u64 = 1 << 30;
 

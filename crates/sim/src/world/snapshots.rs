@@ -8,26 +8,54 @@ use super::node::{Job, Receiving};
 use super::storage::{Snapshot, Write};
 use super::{Happening, World};
 use crate::check::{
-    Check, LifeId, Property, broken, pointer_order, retention, snapshot_label, snapshot_restore,
+    Check, LifeId, Property, broken, pointer_order, retention, snapshot_install, snapshot_label,
+    snapshot_restore,
 };
 use crate::digest::mix;
 use crate::goals::Goal;
 use crate::site::Site;
 
 impl World {
-    /// A snapshot is due: the machine is captured as it is now, and written behind its back.
-    pub(super) fn capture(&mut self, id: LifeId) -> Check {
+    /// A snapshot is due. The machine is captured at once, or when it has done what it has to do.
+    pub(super) fn snapshot_due(&mut self, id: LifeId) -> Check {
+        let habits = &self.knobs.habits;
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
         if std::mem::replace(&mut life.is_taking, true) {
+            // What its host said of another was perhaps taken for the answer.
+            if life.has_misreported {
+                return Ok(());
+            }
             return broken(
                 Property::OneOutcome,
                 format_args!("{id} wants a snapshot while one is taken"),
             );
         }
-        self.captured += 1;
+        life.taken_since = life.apply.handed;
+        if habits.capture_max == 0 {
+            return self.capture(id);
+        }
+        let later = self.choices.between(0, habits.capture_max, Site::Capture);
+        self.agenda.push(self.now + later, Happening::Capture(id));
+        Ok(())
+    }
+
+    /// The machine is captured as it is now, and written behind its back.
+    pub(super) fn capture(&mut self, id: LifeId) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
         let machine = life.apply.machine;
+        self.captured += 1;
+        let checksum = match self.knobs.habits.are_alike {
+            true => mix(machine.state),
+            // Two of the same entry differ.
+            false => mix(self.captured),
+        };
+        let Some(life) = self.nodes[id.node].life.as_deref() else {
+            return Ok(());
+        };
         let (membership_index, membership) = life.engine.membership_at(machine.applied);
         let disk = &self.stables[id.node];
         let mark = disk.shape().mark(machine.applied).unwrap_or_default();
@@ -36,12 +64,14 @@ impl World {
             membership: membership.clone(),
             membership_index,
             length: mark.bytes,
-            // Two of the same entry differ.
-            checksum: mix(self.captured),
+            checksum,
         };
         let in_force = disk.shape().membership_at(machine.applied);
         let in_force = in_force.unwrap_or((quorate_core::LogIndex::NONE, &self.founders));
-        snapshot_label::captured(id, &meta, in_force, &self.checks.ledger)?;
+        // Of what a newer one has overtaken meanwhile nobody knows the members any more.
+        if meta.last.index >= life.glimpse.first.prev() {
+            snapshot_label::captured(id, &meta, in_force, &self.checks.ledger)?;
+        }
         let snapshot = Snapshot {
             meta,
             history: disk.history(machine.applied),
@@ -62,6 +92,9 @@ impl World {
             return Ok(());
         };
         life.is_taking = false;
+        if snapshot.is_some() {
+            life.counts_behind = life.counts_behind.max(life.taken_since);
+        }
         self.counts.useful += 1;
         let Some(snapshot) = snapshot else {
             self.counts.snapshots_failed += 1;
@@ -72,6 +105,37 @@ impl World {
         self.counts.snapshots_taken += 1;
         self.stables[id.node].keep_snapshot(*snapshot);
         self.observe_disk(id.node)?;
+        self.schedule_report(id, &meta, self.knobs.snapshot.take_max);
+        self.input(id.node, Event::SnapshotTaken(meta))
+    }
+
+    /// Perhaps the host reports the snapshot of this name again within `longest`.
+    fn schedule_report(&mut self, id: LifeId, meta: &SnapshotMeta, longest: u64) {
+        let ppm = self.knobs.habits.report_ppm;
+        if self.choices.chance(ppm, Site::Report) {
+            let later = self.choices.between(0, longest, Site::ReportAfter);
+            let name = (meta.last, meta.checksum);
+            let report = Happening::Report(id, Box::new(meta.clone()));
+            self.agenda.push(self.now + later, report);
+            self.note(|| format!("{id} will report the snapshot {name:?} unasked"));
+        }
+    }
+
+    /// A host is mistaken, and says of a snapshot once more, or before its time, that it was taken.
+    /// It knows the snapshot by its name; the members it asks the engine for.
+    pub(super) fn report(&mut self, id: LifeId, mut meta: SnapshotMeta) -> Check {
+        let Some(life) = self.life(id) else {
+            return Ok(());
+        };
+        life.has_misreported = true;
+        let is_early = life.writes.installs(&meta);
+        let (since, members) = life.engine.membership_at(meta.last.index);
+        let known = std::mem::replace(&mut meta.membership, members.clone());
+        meta.membership_index = since;
+        let is_other = known != meta.membership;
+        self.goals.reach(Goal::SnapshotReportedAgain);
+        self.goals.reach_if(is_early, Goal::InstallReported);
+        self.goals.reach_if(is_other, Goal::ReportedUnderOtherLabel);
         self.input(id.node, Event::SnapshotTaken(meta))
     }
 
@@ -174,7 +238,9 @@ impl World {
         if let Some(snapshot) = snapshot {
             let install = Write::Install(snapshot, discards_log);
             life.writes.push(write, install);
+            life.counts_behind = meta.last.index;
         }
+        self.schedule_report(id, meta, 2 * self.knobs.disk.sync_max);
         self.written(id)
     }
 
@@ -221,8 +287,10 @@ impl World {
     /// The engine needs a snapshot no more, whole or in part.
     pub(super) fn drop_snapshot(&mut self, id: LifeId, meta: &SnapshotMeta) -> Check {
         if let Some(life) = self.nodes[id.node].life.as_deref_mut() {
-            life.received.retain(|it| it.meta != *meta);
-            life.receiving.take_if(|it| it.meta == *meta);
+            snapshot_install::drops(id, meta.last, life.writes.installs(meta))?;
+            life.received.retain(|it| !it.has_name_of(meta));
+            life.receiving
+                .take_if(|it| it.meta.is_named(meta.last, meta.checksum));
         }
         self.stables[id.node].drop_snapshot(meta);
         self.observe_disk(id.node)

@@ -22,6 +22,13 @@ pub(crate) struct Snapshot {
     pub(crate) state: u64,
 }
 
+impl Snapshot {
+    /// Whether a host takes it for the one with this label: it knows snapshots by their names.
+    pub(crate) fn has_name_of(&self, meta: &SnapshotMeta) -> bool {
+        self.meta.is_named(meta.last, meta.checksum)
+    }
+}
+
 /// What survives a crash.
 #[derive(Debug, Default)]
 pub(crate) struct Stable {
@@ -122,9 +129,9 @@ impl Stable {
             .map_or(EntryId::NONE, |newest| newest.meta.last)
     }
 
-    /// The snapshot with this label.
+    /// The snapshot of this name, whatever else its label says.
     pub(crate) fn snapshot(&self, meta: &SnapshotMeta) -> Option<&Snapshot> {
-        self.snapshots.iter().find(|it| it.meta == *meta)
+        self.snapshots.iter().find(|it| it.has_name_of(meta))
     }
 
     /// How many snapshots there are.
@@ -132,14 +139,15 @@ impl Stable {
         self.snapshots.len()
     }
 
-    /// A snapshot is on disk in full.
+    /// A snapshot is on disk in full, in the place of one of its name.
     pub(crate) fn keep_snapshot(&mut self, snapshot: Snapshot) {
+        self.drop_snapshot(&snapshot.meta);
         self.snapshots.push(snapshot);
     }
 
-    /// A snapshot is deleted.
+    /// The snapshot of this name is deleted.
     pub(crate) fn drop_snapshot(&mut self, meta: &SnapshotMeta) {
-        self.snapshots.retain(|it| it.meta != *meta);
+        self.snapshots.retain(|it| !it.has_name_of(meta));
     }
 
     /// Entries up to `through` are deleted.
@@ -202,21 +210,22 @@ impl Stable {
         }
     }
 
-    /// Reads old entries for the engine.
-    pub(crate) fn load(&self, wanted: &Wanted) -> LoadOutcome {
+    /// Reads old entries for the engine, and `more` that nobody asked for.
+    pub(crate) fn load(&self, wanted: &Wanted, more: u64) -> LoadOutcome {
         let is_here = self.shape.contains(wanted.to) && wanted.from > self.before.index;
         let place = |index: LogIndex| (index.get() as usize).checked_sub(self.base.count());
         let places = place(wanted.from.prev()).zip(place(wanted.to.index));
         let range = places.and_then(|(first, last)| self.entries.get(first..last));
-        match range {
-            Some(range) if is_here && !range.is_empty() => {
+        let behind = place(wanted.from.prev()).and_then(|first| self.entries.get(first..));
+        match range.zip(behind) {
+            Some((range, behind)) if is_here && !range.is_empty() => {
                 let mut bytes = 0u64;
                 let fits = range.iter().take_while(|entry| {
                     bytes += entry.size_bytes();
                     bytes <= wanted.limit_bytes
                 });
-                let count = fits.count().max(1);
-                LoadOutcome::Found(range.iter().take(count).cloned().collect())
+                let count = fits.count().max(1) + more as usize;
+                LoadOutcome::Found(behind.iter().take(count).cloned().collect())
             }
             _ => LoadOutcome::Gone,
         }
@@ -266,6 +275,15 @@ impl WriteQueue {
     pub(crate) fn push(&mut self, id: WriteId, write: Write) {
         self.issued = id;
         self.pending.push_back((id, write));
+    }
+
+    /// Whether the snapshot of this name is on its way to the disk.
+    pub(crate) fn installs(&self, meta: &SnapshotMeta) -> bool {
+        let is_named = |write: &Write| match write {
+            Write::Install(snapshot, _) => snapshot.has_name_of(meta),
+            Write::Hard(_) | Write::Append(_) => false,
+        };
+        self.pending.iter().any(|(_, write)| is_named(write))
     }
 
     /// How many writes are not durable.
@@ -347,23 +365,19 @@ mod tests {
             LoadOutcome::Found(entries) => entries.len(),
             LoadOutcome::Gone | LoadOutcome::Failed => 0,
         };
-        assert_eq!(count(stable.load(&wanted(3, 1, 1000))), 3);
+        let load = |wanted| stable.load(&wanted, 0);
+        let count_of = |to, term, limit_bytes| count(load(wanted(to, term, limit_bytes)));
+        assert_eq!(count(stable.load(&wanted(1, 1, 1000), 1)), 2, "one more");
         assert_eq!(
-            count(stable.load(&wanted(3, 1, 130))),
-            2,
-            "an empty entry counts 64 bytes"
+            count(stable.load(&wanted(1, 1, 1000), 9)),
+            3,
+            "all there is"
         );
-        assert_eq!(count(stable.load(&wanted(3, 1, 1))), 1, "always one entry");
-        assert_eq!(
-            count(stable.load(&wanted(3, 2, 1000))),
-            0,
-            "another entry stands at the end"
-        );
-        assert_eq!(
-            count(stable.load(&wanted(4, 1, 1000))),
-            0,
-            "the log is shorter"
-        );
+        assert_eq!(count_of(3, 1, 1000), 3);
+        assert_eq!(count_of(3, 1, 130), 2, "an empty entry counts 64 bytes");
+        assert_eq!(count_of(3, 1, 1), 1, "always one entry");
+        assert_eq!(count_of(3, 2, 1000), 0, "another entry stands at the end");
+        assert_eq!(count_of(4, 1, 1000), 0, "the log is shorter");
     }
 
     #[test]
