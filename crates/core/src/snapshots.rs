@@ -216,15 +216,22 @@ impl Snapshots {
     }
 
     /// The host has taken one that ends at `held`, newer than the newest, be it that it was asked
-    /// or that it wanted one. What was counted and lies behind it counts on.
-    pub(crate) fn taken(&mut self, held: LogIndex, retry_at: Time) {
+    /// or that it wanted one, while everything up to `handed` was handed over. What was counted and
+    /// lies behind it counts on.
+    pub(crate) fn taken(&mut self, held: LogIndex, handed: LogIndex, retry_at: Time) {
+        let since = self.last().index.max(self.started_at);
         self.taking = match self.taking {
             Taking::Asked(question) if held < question.handed => {
-                let since = self.last().index.max(self.started_at);
                 self.applied(question.bytes_behind(held, since));
                 Taking::RetryAt(retry_at)
             }
-            Taking::Idle | Taking::Asked(_) | Taking::RetryAt(_) => Taking::Idle,
+            Taking::Asked(_) => Taking::Idle,
+            // Nobody asked, or the question was taken for answered.
+            Taking::Idle | Taking::RetryAt(_) => {
+                let bytes = self.applied_bytes;
+                self.applied_bytes = Question { handed, bytes }.bytes_behind(held, since);
+                Taking::Idle
+            }
         };
     }
 
@@ -313,9 +320,20 @@ mod tests {
             let mut snapshots = Snapshots::recover(Some(meta(10)), at(10));
             snapshots.applied(100);
             snapshots.asked(at(20));
-            snapshots.taken(at(held), Time::ZERO);
+            snapshots.taken(at(held), at(20), Time::ZERO);
             assert_eq!(snapshots.applied_bytes, rest, "of a hundred, behind {held}");
         }
+        // Told of another meanwhile, it is asked again later, and then has what was asked for.
+        let mut snapshots = Snapshots::recover(Some(meta(10)), at(10));
+        snapshots.applied(100);
+        snapshots.asked(at(20));
+        snapshots.overtaken(Time::ZERO);
+        snapshots.applied(50);
+        snapshots.taken(at(20), at(25), Time::ZERO);
+        assert_eq!(
+            snapshots.applied_bytes, 50,
+            "of a hundred and fifty, behind 20"
+        );
         let huge = Question {
             handed: at(u64::MAX),
             bytes: u64::MAX,

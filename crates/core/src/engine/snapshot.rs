@@ -237,7 +237,8 @@ impl Engine {
         let newest = self.snapshots.installing().or(self.snapshots.newest());
         let is_overtaken = newest.is_some_and(|newest| last.index <= newest.last.index);
         if is_sound && !is_overtaken {
-            self.snapshots.taken(last.index, self.snapshot_retry_at());
+            let (handed, retry_at) = (self.applies.handed(), self.snapshot_retry_at());
+            self.snapshots.taken(last.index, handed, retry_at);
             self.snapshots.replace(snapshot);
             return self.compact();
         }

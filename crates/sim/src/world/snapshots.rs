@@ -22,6 +22,7 @@ impl World {
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
+        life.taken_since = life.apply.handed;
         if std::mem::replace(&mut life.is_taking, true) {
             // What its host said of another was perhaps taken for the answer.
             if life.has_misreported {
@@ -32,7 +33,6 @@ impl World {
                 format_args!("{id} wants a snapshot while one is taken"),
             );
         }
-        life.taken_since = life.apply.handed;
         if habits.capture_max == 0 {
             return self.capture(id);
         }
@@ -92,7 +92,11 @@ impl World {
             return Ok(());
         };
         life.is_taking = false;
-        if snapshot.is_some() {
+        // Of one that holds less than was handed over, the rest counts on, and so it does where the
+        // engine has heard of another meanwhile. How much that is, it can only guess, and it may
+        // guess all that it had counted.
+        let held = snapshot.as_ref().map(|snapshot| snapshot.meta.last.index);
+        if held.is_some_and(|held| held >= life.taken_since) && !life.has_misreported {
             life.counts_behind = life.counts_behind.max(life.taken_since);
         }
         self.counts.useful += 1;
