@@ -106,7 +106,6 @@ impl Engine {
         self.note_quorum();
         let patience = self.resend_patience();
         self.broadcast_heartbeat();
-        self.repeat_transfer();
         self.resend_lost(patience);
         self.compact();
         // Between two transfers others have their chance: a change, or a transfer of a user's.

@@ -112,21 +112,6 @@ impl Engine {
 
     /// Tells the target to campaign as soon as it holds everything.
     pub(super) fn advance_transfer(&mut self) {
-        if self.transfer_target().is_some() && self.told_target().is_none() {
-            self.tell_target();
-        }
-    }
-
-    /// Tells the target once more, with every heartbeat until the deadline: the word may have been
-    /// lost, or have come before the target knew who leads. One that campaigns is in a later term,
-    /// and drops it.
-    pub(super) fn repeat_transfer(&mut self) {
-        if self.told_target().is_some() {
-            self.tell_target();
-        }
-    }
-
-    fn tell_target(&mut self) {
         let last = self.log.last().index;
         let Role::Leader(leadership) = &mut self.role else {
             return;
@@ -138,7 +123,7 @@ impl Engine {
             .peers
             .iter()
             .find(|peer| peer.id == transfer.target);
-        let Some(peer) = peer.filter(|peer| peer.matched() >= last) else {
+        let Some(peer) = peer.filter(|peer| peer.matched() >= last && !transfer.is_told) else {
             return;
         };
         transfer.is_told = true;

@@ -345,6 +345,13 @@ impl World {
         if self.peers_within_reach(id, status).any(|peer| needs(&peer)) {
             return Ok(());
         }
+        // After a pause, everybody has the time to answer.
+        let patience = self.knobs.engine.election_timeout_max;
+        let life = self.nodes[id.node].life.as_deref();
+        let is_awake_lately = life.is_some_and(|it| it.ticked.since(it.counts_from) <= patience);
+        if is_awake_lately && status.peers.iter().any(|peer| needs(&peer)) {
+            return Ok(());
+        }
         let trailing = self.knobs.engine.trailing_entries;
         retention::keeps_log(id, status.first, status.snapshot.index, trailing)
     }
