@@ -185,7 +185,23 @@ impl Engine {
         if self.is_stopped {
             return Vec::new();
         }
-        let mut has_only_applied = false;
+        let has_only_applied = self.take(event);
+        if !self.is_stopped {
+            if has_only_applied {
+                self.settle_applies();
+            } else {
+                self.settle();
+            }
+            self.check_invariants();
+        }
+        self.outbox.seal(self.writes.unsaved_hard_state())
+    }
+
+    /// Takes an event. Whether all that it can have changed is how far the state machine has come.
+    // In a function of its own, so that what was not moved out of the event is dropped here and not
+    // tracked through all that follows.
+    #[inline(always)]
+    fn take(&mut self, event: Event) -> bool {
         match event {
             Event::Tick { now } => self.on_tick(now),
             Event::Receive(message) => self.on_message(message),
@@ -196,7 +212,7 @@ impl Engine {
             Event::Loaded { load, outcome } => self.on_loaded(load, outcome),
             Event::Applied(index) => {
                 self.applies.applied_through(index);
-                has_only_applied = true;
+                return true;
             }
             Event::ChangeMembership { change, what } => self.on_change(change, &what),
             Event::TransferLeadership { transfer, target } => self.on_transfer(transfer, target),
@@ -211,15 +227,7 @@ impl Engine {
             Event::SnapshotLost { last, checksum } => self.on_snapshot_lost(last, checksum),
             Event::Room { bytes } => self.on_room(bytes),
         }
-        if !self.is_stopped {
-            if has_only_applied {
-                self.settle_applies();
-            } else {
-                self.settle();
-            }
-            self.check_invariants();
-        }
-        self.outbox.seal(self.writes.unsaved_hard_state())
+        false
     }
 
     /// Takes back the vector that [`Engine::step`] returned, so that a later step has its room: a

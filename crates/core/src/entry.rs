@@ -243,11 +243,19 @@ impl Entries {
         }
     }
 
+    /// Whether there is no membership in the batch that they are of, as in nearly all.
+    pub(crate) const fn is_plain(&self) -> bool {
+        match &self.held {
+            Held::Nothing => true,
+            Held::One(entry) => !entry.is_membership(),
+            Held::Many(part) => part.is_plain,
+        }
+    }
+
     /// The payloads of the memberships among them, with their indexes. Of entries without any,
     /// as nearly all are, none is looked at.
     pub(crate) fn memberships(&self) -> impl Iterator<Item = (LogIndex, &Bytes)> {
-        let is_plain = matches!(&self.held, Held::Many(part) if part.is_plain);
-        let searched = if is_plain { &[] } else { &**self };
+        let searched = if self.is_plain() { &[] } else { &**self };
         searched.iter().filter_map(|entry| match &entry.payload {
             Payload::Membership(bytes) => Some((entry.index, bytes)),
             Payload::Noop | Payload::Command(_) => None,

@@ -157,7 +157,7 @@ impl Engine {
     }
 
     /// Another membership may be in force.
-    #[inline]
+    #[inline(always)]
     pub(super) fn follow_membership(&mut self) {
         if self.memberships.take_changed() {
             self.change_membership();
