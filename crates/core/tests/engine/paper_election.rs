@@ -1,12 +1,15 @@
 //! Elections, rule by rule: terms, votes and timeouts [Raft 5.1] [Raft 5.2], the up-to-date log
 //! [Raft 5.4.1], and what must be durable. Pre-votes and stickiness are in `paper_pre_vote.rs`.
 
-use quorate_core::{Action, Body, EntryId, Floor, HardState, RoleName, TimeoutReason, Violation};
+use quorate_core::{
+    Action, Body, EntryId, Floor, HardState, Membership, RoleName, TimeoutReason, Violation,
+};
 
 use super::support::bench::{
-    Bench, heartbeat, node_of, only_send, pre_vote_reply, said_to, saved, sends, vote_of,
+    Bench, append, heartbeat, node_of, only_send, pre_vote_reply, said_to, saved, sends, vote_of,
     vote_reply, vote_request,
 };
+use super::support::changes::{members, membership_entry};
 use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, id, n, t};
 
 /// Asks node 1 for its vote; whether it was granted.
@@ -434,4 +437,16 @@ fn a_pre_vote_grant_does_not_count_as_a_vote() {
         let _ = bench.receive(voter, 1, pre_vote_reply(2, true));
     }
     assert_eq!(bench.status().role, RoleName::Candidate);
+}
+
+/// Scenario A20: it may have voted before it was wiped, whatever others believe.
+#[test]
+fn a_node_without_members_gives_no_vote_until_the_log_has_come_to_it() {
+    let mut bench = node_of(3).among(Membership::default()).unled();
+    assert!(!asks(&mut bench, 2, 1, id(1, 1)));
+    let founders = membership_entry(1, 2, &members(&[1, 2, 3], &[]));
+    let _ = bench.receive(2, 2, append(EntryId::NONE, founders, 1));
+    let _ = bench.persist();
+    let _ = bench.sleep(ELECTION_MIN_MS);
+    assert!(asks(&mut bench, 3, 3, id(1, 2)), "now it is a voter");
 }

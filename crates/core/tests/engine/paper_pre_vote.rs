@@ -4,11 +4,11 @@
 use quorate_core::{Body, RoleName};
 
 use super::support::bench::{
-    Bench, heartbeat, node_of, only_send, pre_vote_reply, pre_vote_request, said_to, saved,
+    Bench, append, heartbeat, node_of, only_send, pre_vote_reply, pre_vote_request, said_to, saved,
     vote_reply, vote_request,
 };
 use super::support::world::World;
-use super::support::{ELECTION_MIN_MS, HEARTBEAT_MS, id, ms, n, t};
+use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, entries, id, ms, n, t};
 
 fn grants_pre_vote(bench: &mut Bench, campaign: u64, last: quorate_core::EntryId) -> bool {
     let actions = bench.receive(2, campaign - 1, pre_vote_request(campaign, last));
@@ -288,6 +288,28 @@ fn a_leader_that_hears_no_majority_falls_silent_within_one_election_timeout() {
     world.propose(leader, &["x"]);
     world.settle();
     assert_eq!(world.applied(leader), ["x"]);
+}
+
+/// Scenario B17: it would campaign with a vote that it cannot save.
+#[test]
+fn a_node_whose_disk_got_stuck_since_it_asked_does_not_campaign() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1]), 1));
+    let stuck_at = bench.now.after(ms(ELECTION_MAX_MS));
+    let _ = bench.time_out();
+    let left = stuck_at.since(bench.now).as_millis();
+    let _ = bench.sleep(left as u64 + 1);
+    assert_eq!(bench.status().role, RoleName::PreCandidate);
+    let actions = bench.receive(3, 1, pre_vote_reply(2, true));
+    assert_eq!(
+        saved(&actions),
+        None,
+        "its disk has not answered for 500 ms"
+    );
+    assert_eq!(said_to(&actions, 2), [] as [&Body; 0]);
+    let _ = bench.persist();
+    let actions = bench.receive(3, 1, pre_vote_reply(2, true));
+    assert_eq!(said_to(&actions, 2), [&vote_request(id(2, 1))]);
 }
 
 /// Scenario A10

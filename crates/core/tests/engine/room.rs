@@ -134,6 +134,26 @@ fn a_leader_without_room_tries_every_other_node_once_for_each_time_it_is_told() 
     assert!(leader.status().transfer_target.is_some());
 }
 
+/// Scenario G08: whoever holds most may have no room either, and must not keep those from being
+/// asked who hold a little less.
+#[test]
+fn a_leader_without_room_asks_who_holds_less_when_who_holds_most_did_not_take_over() {
+    let mut leader = settled_leader(3);
+    let _ = leader.propose(&["x"; 60]);
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2], 61);
+    let _ = tell_room(&mut leader, 0);
+    let mut targets = Vec::new();
+    for held in 2..2 + 2 * ELECTION_MAX_MS / HEARTBEAT_MS {
+        targets.extend(leader.status().transfer_target.map(|node| node.get()));
+        let _ = leader.confirmed_by([2], 61);
+        let _ = leader.confirmed_by([3], held);
+        let _ = leader.sleep(HEARTBEAT_MS);
+    }
+    targets.dedup();
+    assert_eq!(targets, [2, 3]);
+}
+
 /// Scenario G08: the users' own transfer came first, and came to nothing.
 #[test]
 fn a_leader_without_room_hands_over_when_a_transfer_that_ran_has_failed() {
