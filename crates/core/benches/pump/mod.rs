@@ -206,20 +206,6 @@ impl Cluster {
 /// it is where the engine takes it.
 #[inline(never)]
 fn receive(message: &mut Message) -> Event {
-    let Message {
-        from,
-        to,
-        term,
-        sender,
-        receiver,
-        ref mut body,
-    } = *message;
-    Event::Receive(Message {
-        from,
-        to,
-        term,
-        sender,
-        receiver,
-        body: mem::replace(body, Body::TimeoutNow),
-    })
+    let body = mem::replace(&mut message.body, Body::TimeoutNow);
+    Event::Receive(Message { body, ..*message })
 }
