@@ -10,8 +10,8 @@ use crate::check::{Check, Property, Violation, broken};
 use crate::history::{Unknowns, Verdict};
 use crate::knobs::{MILLI, SECOND};
 
-/// Steps of the black-box check for each key, at most: enough for nearly every history. Where they
-/// are not, a hundred million are no more so.
+/// Steps of the black-box check for each key, at most: enough for nearly every history. The others
+/// need every order of many appends that nobody was answered, of which only a hash is seen.
 const BLACK_BOX_STEPS: u64 = 4_000_000;
 
 /// How often the world is asked whether it has recovered.

@@ -11,6 +11,11 @@ use crate::{Counts, Options, Outcome, Source, Tape, WorldName, run};
 
 const FEW: Options = Options::new(2_000);
 
+/// The one seed of the first two hundred whose history cannot be searched: thirteen appends of which
+/// nobody was answered stand before the first read of their list. It shows a hash of their order,
+/// and there are 13! orders.
+const UNDECIDED: u64 = 98;
+
 fn run_seed(seed: u64, options: Options) -> Outcome {
     run(WorldName::Systems, &Source::Seed(seed), options)
 }
@@ -21,6 +26,8 @@ fn systems_keep_every_property_under_two_hundred_seeds() {
     for seed in 0..200 {
         let outcome = run_seed(seed, FEW);
         assert_eq!(outcome.violation, None, "seed {seed}");
+        let given_up = outcome.counts.black_box_given_up;
+        assert_eq!(given_up, u64::from(seed == UNDECIDED), "seed {seed}");
         total.add(&outcome.counts);
     }
     // A world in which nothing happens keeps every property and proves none.
@@ -75,24 +82,9 @@ fn systems_keep_every_property_under_two_hundred_seeds() {
     ] {
         assert!(count > 0, "no {what} in 200 seeds");
     }
-    is_worth_while(&total);
-}
-
-/// Seeds whose events come to nothing, or whose histories are not decided, prove little.
-fn is_worth_while(total: &Counts) {
-    // Where many writes overlap whose answers were lost, the search may outlast its steps.
-    assert!(
-        total.black_box_given_up * 10 <= total.black_box,
-        "{} of {} histories were not decided",
-        total.black_box_given_up,
-        total.black_box
-    );
-    assert!(
-        total.committed * 200 > total.useful,
-        "{} commits in {} events is too little useful work",
-        total.committed,
-        total.useful
-    );
+    let (commits, events) = (total.committed, total.useful);
+    let is_useful = commits * 200 > events;
+    assert!(is_useful, "{commits} commits in {events} events are few");
 }
 
 #[test]
