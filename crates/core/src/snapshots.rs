@@ -235,23 +235,12 @@ impl Snapshots {
         };
     }
 
-    /// The host could not take one: what was counted counts again (scenario D14).
+    /// The host could not take one, or none that is of use: what was counted counts again (scenario
+    /// D14), until one that is installed holds it.
     pub(crate) fn failed(&mut self, retry_at: Time) {
         if let Taking::Asked(question) = self.taking {
             self.applied(question.bytes);
             self.taking = Taking::RetryAt(retry_at);
-        }
-    }
-
-    /// The host has taken one that is no newer than the newest. What was counted is in that only
-    /// if it has come meanwhile.
-    pub(crate) fn overtaken(&mut self, retry_at: Time) {
-        let newest = self.installing().map_or(self.last(), |newest| newest.last);
-        match self.taking {
-            Taking::Asked(question) if newest.index >= question.handed => {
-                self.taking = Taking::RetryAt(retry_at);
-            }
-            Taking::Asked(_) | Taking::Idle | Taking::RetryAt(_) => self.failed(retry_at),
         }
     }
 
@@ -327,7 +316,7 @@ mod tests {
         let mut snapshots = Snapshots::recover(Some(meta(10)), at(10));
         snapshots.applied(100);
         snapshots.asked(at(20));
-        snapshots.overtaken(Time::ZERO);
+        snapshots.failed(Time::ZERO);
         snapshots.applied(50);
         snapshots.taken(at(20), at(25), Time::ZERO);
         assert_eq!(

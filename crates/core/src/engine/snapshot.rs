@@ -243,11 +243,7 @@ impl Engine {
             return self.compact();
         }
         self.counters.dropped += u64::from(!is_sound);
-        if is_overtaken {
-            self.snapshots.overtaken(self.snapshot_retry_at());
-        } else {
-            self.on_snapshot_failed();
-        }
+        self.on_snapshot_failed();
         // The same one, told twice, is still needed, and so is one of its name.
         let incoming = self.snapshots.incoming().map(|incoming| &incoming.snapshot);
         let coming = incoming.into_iter().chain(self.snapshots.installing());
