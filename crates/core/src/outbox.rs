@@ -16,6 +16,9 @@ const RESTORES: usize = 4;
 const APPLIES: usize = 5;
 const NOTICES: usize = 6;
 
+/// For how many actions a vector that is kept has room, at most.
+const MOST_KEPT: usize = 1024;
+
 /// Collects effects during a step, each where it will stand in the end: the vector that is handed
 /// out is the one that they were put in.
 ///
@@ -36,13 +39,16 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Keeps a vector that was handed out, for its room.
+    /// Keeps a vector that was handed out, for its room; not one that a rare step made large.
     #[inline]
     pub(crate) fn recycle(&mut self, mut emptied: Vec<Action>) {
         emptied.clear();
+        if emptied.capacity() > MOST_KEPT {
+            return;
+        }
         if self.actions.capacity() == 0 {
             self.actions = emptied;
-        } else {
+        } else if self.spare.capacity() == 0 {
             self.spare = emptied;
         }
     }
@@ -372,6 +378,21 @@ mod tests {
             (vec!["send"], vec!["purge"])
         );
         assert_eq!(fourth.as_ptr(), place);
+    }
+
+    #[test]
+    fn a_vector_that_comes_back_displaces_none_and_none_that_is_large_is_kept() {
+        let mut outbox = Outbox::default();
+        outbox.recycle(Vec::with_capacity(MOST_KEPT + 1));
+        assert_eq!(outbox.actions.capacity(), 0, "a rare step made it");
+        let kept: Vec<Action> = Vec::with_capacity(4);
+        let spare: Vec<Action> = Vec::with_capacity(4);
+        let places = [kept.as_ptr(), spare.as_ptr()];
+        outbox.recycle(kept);
+        outbox.recycle(spare);
+        outbox.recycle(Vec::new());
+        outbox.recycle(Vec::with_capacity(4));
+        assert_eq!([outbox.actions.as_ptr(), outbox.spare.as_ptr()], places);
     }
 
     #[test]
