@@ -113,16 +113,13 @@ impl Engine {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return is_prev_sound && oldest <= self.hard.term;
         };
-        let are_memberships = || {
-            let mut memberships = entries.memberships();
-            memberships.all(|(_, bytes)| Membership::decode(bytes).is_ok())
-        };
+        let mut memberships = entries.memberships();
         is_prev_sound
             && first.index == prev.index.next()
             && first.term >= oldest
             && last.term <= self.hard.term
             && entries.is_well_formed()
-            && (entries.is_plain() || are_memberships())
+            && memberships.all(|(_, bytes)| Membership::decode(bytes).is_ok())
     }
 
     /// Whether the entries that the log lacks fit on the disk. Where they do not, nothing is

@@ -28,7 +28,7 @@ pub(super) struct Appends<'a> {
 pub(super) enum Sent {
     /// An append with entries has left; more may follow.
     Entries,
-    /// It has all, or its pace allows no more.
+    /// Its pace allows no more.
     Enough,
     /// It needs what was purged.
     NeedsSnapshot,
@@ -57,9 +57,10 @@ impl Engine {
 }
 
 impl Appends<'_> {
-    /// Sends the peer the next entries that fit into one message, if its pace allows.
+    /// Sends the peer the next entries that fit into one message, if its pace allows. There are some.
     pub(super) fn send_next(&mut self, peer: &mut Progress) -> Sent {
         let (from, last) = (peer.next(), self.log.last().index);
+        debug_assert!(from <= last, "a peer that was sent all is sent no entries");
         if from <= self.log.before().index && peer.receives().is_none() {
             return Sent::NeedsSnapshot;
         }
@@ -67,7 +68,7 @@ impl Appends<'_> {
             self.config.max_inflight_messages,
             self.config.max_inflight_bytes,
         );
-        if from > last || !peer.may_send(messages, bytes) {
+        if !peer.may_send(messages, bytes) {
             return Sent::Enough;
         }
         match self.log.slice(from, last, self.config.max_append_bytes) {

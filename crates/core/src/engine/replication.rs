@@ -22,25 +22,10 @@ impl Engine {
 
     /// Sends the peer at this position as much as its pace allows.
     pub(super) fn replicate_to(&mut self, position: usize) {
-        let last = self.log.last().index;
-        loop {
-            let Role::Leader(leadership) = &self.role else {
-                return;
-            };
-            // Most of the time it was sent all there is.
-            if leadership
-                .peers
-                .get(position)
-                .is_none_or(|peer| peer.next() > last)
-            {
-                return;
-            }
-            let Some((leadership, mut appends)) = self.appends() else {
-                return;
-            };
-            let Some(peer) = leadership.peers.get_mut(position) else {
-                return;
-            };
+        while self.has_more_for(position)
+            && let Some((leadership, mut appends)) = self.appends()
+            && let Some(peer) = leadership.peers.get_mut(position)
+        {
             match appends.send_next(peer) {
                 Sent::Entries => {}
                 Sent::Enough => return,
@@ -48,6 +33,17 @@ impl Engine {
                 Sent::OnDisk(from) => return self.load_for_peer(position, from),
             }
         }
+    }
+
+    /// Whether the peer at this position was not sent all there is. Most of the time it was, which
+    /// is seen before anything is gathered for an append.
+    fn has_more_for(&self, position: usize) -> bool {
+        let Role::Leader(leadership) = &self.role else {
+            return false;
+        };
+        let last = self.log.last().index;
+        let peer = leadership.peers.get(position);
+        peer.is_some_and(|peer| peer.next() <= last)
     }
 
     /// Tells every peer that this leader is there, with the newest round and commit index.
