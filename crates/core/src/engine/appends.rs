@@ -57,7 +57,8 @@ impl Engine {
 }
 
 impl Appends<'_> {
-    /// Sends the peer the next entries that fit into one message, if its pace allows. There are some.
+    /// Sends the peer the next entries that fit into one message, if its pace allows. There are
+    /// some.
     pub(super) fn send_next(&mut self, peer: &mut Progress) -> Sent {
         let (from, last) = (peer.next(), self.log.last().index);
         debug_assert!(from <= last, "a peer that was sent all is sent no entries");

@@ -11,7 +11,7 @@ use crate::{Counts, Options, Outcome, Source, Tape, WorldName, run};
 
 const FEW: Options = Options::new(2_000);
 
-/// The one seed of the first two hundred whose history cannot be searched: thirteen appends of which
+/// The one seed of the first two hundred whose history cannot be searched: thirteen appends that
 /// nobody was answered stand before the first read of their list. It shows a hash of their order,
 /// and there are 13! orders.
 const UNDECIDED: u64 = 98;
