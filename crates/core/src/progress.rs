@@ -319,7 +319,8 @@ impl Progress {
         }
     }
 
-    /// Takes note of how it keeps up with a log that ends at `last`.
+    /// Takes note, whenever it answers, of how it keeps up with a log that ends at `last`: it may
+    /// have held all when it was heard before, and be heard again after much has come.
     pub(crate) fn note_catch_up(&mut self, last: LogIndex, now_and_patience: (Time, Duration)) {
         self.catch_up.matched(self.matched, last, now_and_patience);
     }

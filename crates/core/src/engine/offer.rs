@@ -95,21 +95,28 @@ impl Engine {
         }
         peer.suspect = suspect;
         match outcome {
-            SnapshotOutcome::Receiving { bytes } => peer.snapshot_progressed(last, bytes),
+            SnapshotOutcome::Receiving { bytes } => {
+                peer.note_catch_up(log_end, (now, patience));
+                peer.snapshot_progressed(last, bytes);
+            }
             SnapshotOutcome::Installed if is_in_log || peer.is_offered(last) => {
                 match peer.confirm(last.index, asked, now) {
                     Confirmed::News => {
                         peer.note_catch_up(log_end, (now, patience));
                         self.advance_commit();
                     }
-                    Confirmed::Stale => {}
+                    Confirmed::Stale => peer.note_catch_up(log_end, (now, patience)),
                     Confirmed::NeverSent => self.counters.dropped += 1,
                 }
             }
             SnapshotOutcome::Installed => self.counters.dropped += 1,
             // Not at once: it may fail again and again.
-            SnapshotOutcome::Lost if peer.is_offered(last) => peer.offered_snapshot(newest, now),
-            SnapshotOutcome::Lost => {}
+            SnapshotOutcome::Lost => {
+                peer.note_catch_up(log_end, (now, patience));
+                if peer.is_offered(last) {
+                    peer.offered_snapshot(newest, now);
+                }
+            }
         }
         self.confirm_reads();
         self.replicate_to(position);

@@ -118,6 +118,7 @@ impl Engine {
                 Confirmed::NeverSent => self.counters.dropped += 1,
             },
             AppendOutcome::Conflict { refused, hint } => {
+                peer.note_catch_up(log_end, (now, patience));
                 self.on_refused(position, refused, hint, round);
             }
         }

@@ -132,6 +132,21 @@ fn adding_a_voter_goes_on_with_a_round_that_is_fast_enough_after_slow_ones() {
     assert_eq!(answers(&actions), [Ok(id(last + 1, 1))]);
 }
 
+/// Scenario C11 [Thesis 4.2.1]
+#[test]
+fn a_learner_that_is_heard_again_has_not_caught_up_by_that() {
+    let mut leader = settled_leader_of(3);
+    let _ = leader.change(add_learner(4));
+    let _ = leader.persist();
+    let _ = leader.confirmed_by([2, 3], 2);
+    let _ = n4_confirms(&mut leader, 2);
+    let _ = leader.propose(&["x"]);
+    let _ = pass(&mut leader, 2 * ELECTION_MAX_MS);
+    let _ = leader.receive(4, 1, conflict(1, 3, id(2, 1), Round::ZERO));
+    let refusal = refused(ChangeRefusal::NotCaughtUp);
+    assert_eq!(leader.answer_to(promote(4)), refusal, "it lacks entry 3");
+}
+
 /// [Thesis 4.2.1]
 #[test]
 fn adding_a_voter_that_never_answers_is_given_up() {
