@@ -120,8 +120,10 @@ fn snapshot_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
     }
 }
 
-fn timeout_now(_: &mut Scene<'_, '_>, _: Term) -> Body {
-    Body::TimeoutNow
+fn timeout_now(scene: &mut Scene<'_, '_>, _: Term) -> Body {
+    Body::TimeoutNow {
+        round: scene.round(),
+    }
 }
 
 fn removed(scene: &mut Scene<'_, '_>, _: Term) -> Body {

@@ -375,7 +375,7 @@ pub(crate) const fn name(event: &Event) -> &'static str {
             Body::AppendReply { .. } => "append reply",
             Body::SnapshotOffer { .. } => "snapshot offer",
             Body::SnapshotReply { .. } => "snapshot reply",
-            Body::TimeoutNow => "timeout now",
+            Body::TimeoutNow { .. } => "timeout now",
             Body::Removed { .. } => "removed",
             Body::ReadIndex { .. } => "read index",
             Body::ReadIndexReply { .. } => "read index reply",

@@ -84,7 +84,7 @@ pub struct Engine {
     removed_at: Option<(Term, LogIndex)>,
     /// In this term, a leader told this life that its log ends here; for a suspect node.
     leaders_last: Option<(Term, LogIndex)>,
-    /// The round of the append that was answered last, and its term.
+    /// The newest round in which an append was answered, and its term.
     answered: (Term, Round),
     last_load: LoadId,
     announced: (RoleName, Term, Option<NodeId>),

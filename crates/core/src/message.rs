@@ -134,7 +134,11 @@ pub enum Body {
         suspect: bool,
     },
     /// Campaign now: you hold everything, and I hand over [Thesis 3.10].
-    TimeoutNow,
+    TimeoutNow {
+        /// The leader's newest round. Whoever answered a newer one in this term has heard from
+        /// the leader since: the word is late, and its transfer may have been given up.
+        round: Round,
+    },
     /// You are in no committed membership up to mine.
     Removed {
         /// The index of the membership that does not list the receiver.

@@ -154,7 +154,7 @@ pub(crate) fn message(message: &Message) -> String {
         } => {
             format!("snapshot {last}: {outcome:?} for {asked} {round}")
         }
-        Body::TimeoutNow => "campaign now".to_owned(),
+        Body::TimeoutNow { round } => format!("campaign now, {round}"),
         Body::Removed { index } => format!("you are removed as of {index}"),
         Body::ReadIndex { read } => format!("read index for {read}?"),
         Body::ReadIndexReply { read, index } => match index {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use quorate_core::{
     Action, Body, Config, ConfigError, Engine, Event, Incarnation, LogIndex, Membership, Message,
-    NodeId, ProposalId, RoleName, Time, WriteId,
+    NodeId, ProposalId, RoleName, Round, Time, WriteId,
 };
 
 /// A position in `Cluster::engines`: the node's number less one.
@@ -202,10 +202,13 @@ impl Cluster {
     }
 }
 
+/// What is left of a message that was taken.
+const NOTHING: Body = Body::TimeoutNow { round: Round::ZERO };
+
 /// Takes a message out of its action, to be received. On its own, or it is copied once more before
 /// it is where the engine takes it.
 #[inline(never)]
 fn receive(message: &mut Message) -> Event {
-    let body = mem::replace(&mut message.body, Body::TimeoutNow);
+    let body = mem::replace(&mut message.body, NOTHING);
     Event::Receive(Message { body, ..*message })
 }

@@ -81,7 +81,7 @@ impl Engine {
         needs: WriteId,
     ) {
         let asked = self.hard.term;
-        self.answered = (asked, round);
+        self.answered = self.answered.max((asked, round));
         let suspect = self.hard.floor.is_some();
         let envelope = self.envelope(to, life);
         self.outbox.answer(needs, || {

@@ -109,8 +109,8 @@ impl Engine {
                     self.on_snapshot_reply(asker, (round, last), outcome, suspect);
                 }
             }
-            Body::TimeoutNow if is_old => self.counters.dropped += 1,
-            Body::TimeoutNow => self.on_timeout_now(from),
+            Body::TimeoutNow { .. } if is_old => self.counters.dropped += 1,
+            Body::TimeoutNow { round } => self.on_timeout_now(from, receiver, round),
             Body::Removed { index } => self.on_removed(term, index),
             Body::ReadIndex { read } => self.on_read_index(asker, read),
             Body::ReadIndexReply { read, index } => self.on_read_index_reply(read, index),
@@ -158,7 +158,7 @@ const fn is_reply(body: &Body) -> bool {
         | Body::Vote { .. }
         | Body::Append { .. }
         | Body::SnapshotOffer { .. }
-        | Body::TimeoutNow
+        | Body::TimeoutNow { .. }
         | Body::Removed { .. }
         | Body::ReadIndex { .. } => false,
     }
@@ -179,7 +179,7 @@ const fn moves_term(body: &Body) -> bool {
         | Body::AppendReply { .. }
         | Body::SnapshotOffer { .. }
         | Body::SnapshotReply { .. }
-        | Body::TimeoutNow
+        | Body::TimeoutNow { .. }
         | Body::ReadIndex { .. }
         | Body::ReadIndexReply { .. } => true,
     }

@@ -156,17 +156,6 @@ impl Engine {
         }
     }
 
-    /// To whom this leader hands over.
-    pub(super) fn transfer_target(&self) -> Option<NodeId> {
-        match &self.role {
-            Role::Leader(leadership) => {
-                let transfer = leadership.transfer.as_ref();
-                transfer.map(|transfer| transfer.target)
-            }
-            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => None,
-        }
-    }
-
     /// Takes on a hard state and has it written.
     pub(super) fn save_hard_state(&mut self, state: HardState) -> WriteId {
         self.hard = state;

@@ -106,6 +106,7 @@ impl Engine {
         self.note_quorum();
         let patience = self.resend_patience();
         self.broadcast_heartbeat();
+        self.repeat_word();
         self.resend_lost(patience);
         self.compact();
         // Between two transfers others have their chance: a change, or a transfer of a user's.

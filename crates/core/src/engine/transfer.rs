@@ -6,7 +6,9 @@ use core::cmp::Reverse;
 use super::{Engine, Role, Transfer};
 use crate::progress::Progress;
 use crate::telemetry::tell;
-use crate::{Action, Body, Incarnation, NodeId, Refusal, Request, TransferId, TransferRefusal};
+use crate::{
+    Action, Body, Incarnation, NodeId, Refusal, Request, Round, TransferId, TransferRefusal,
+};
 
 /// Entries that a target may lack when the transfer starts: it has one election timeout to get
 /// them, in which nothing is written (scenario F04).
@@ -112,6 +114,22 @@ impl Engine {
 
     /// Tells the target to campaign as soon as it holds everything.
     pub(super) fn advance_transfer(&mut self) {
+        if self.transfer().is_some_and(|transfer| !transfer.is_told) {
+            self.tell_target();
+        }
+    }
+
+    /// Tells the target once more, with every heartbeat until the deadline: the word may have been
+    /// lost, be late, or have come before the target knew who leads. One that campaigns is in a
+    /// later term, and drops it.
+    pub(super) fn repeat_word(&mut self) {
+        if self.transfer().is_some_and(|transfer| transfer.is_told) {
+            self.tell_target();
+        }
+    }
+
+    /// Tells the target to campaign if it holds everything.
+    fn tell_target(&mut self) {
         let last = self.log.last().index;
         let Role::Leader(leadership) = &mut self.role else {
             return;
@@ -123,13 +141,14 @@ impl Engine {
             .peers
             .iter()
             .find(|peer| peer.id == transfer.target);
-        let Some(peer) = peer.filter(|peer| peer.matched() >= last && !transfer.is_told) else {
+        let Some(peer) = peer.filter(|peer| peer.matched() >= last) else {
             return;
         };
         transfer.is_told = true;
-        let (to, life) = (peer.id, peer.life);
+        let (to, life, round) = (peer.id, peer.life, leadership.round);
         let envelope = self.envelope(to, life);
-        self.outbox.send(|| envelope.with(Body::TimeoutNow));
+        self.outbox
+            .send(|| envelope.with(Body::TimeoutNow { round }));
     }
 
     /// The target has not taken over in time: writes go on here.
@@ -168,36 +187,22 @@ impl Engine {
         }
     }
 
-    /// Who was told to campaign.
-    fn told_target(&self) -> Option<NodeId> {
-        match &self.role {
-            Role::Leader(leadership) => {
-                let transfer = leadership.transfer.as_ref();
-                transfer
-                    .filter(|transfer| transfer.is_told)
-                    .map(|transfer| transfer.target)
-            }
-            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => None,
-        }
-    }
-
     /// A leader whose removal is committed asks the best of the others to take over, so that
     /// nobody has to wait for an election timeout [Thesis 4.2.2].
     pub(super) fn leave_after_removal(&mut self) {
-        let told = self.told_target();
+        let is_told = self.transfer().is_some_and(|transfer| transfer.is_told);
         self.conclude_transfer();
-        if told.is_none()
-            && let Some((to, life)) = self.prepared_voter()
-        {
+        if !is_told && let Some((to, life, round)) = self.prepared_voter() {
             let envelope = self.envelope(to, life);
-            self.outbox.send(|| envelope.with(Body::TimeoutNow));
+            self.outbox
+                .send(|| envelope.with(Body::TimeoutNow { round }));
         }
         self.step_down();
     }
 
     /// A voter that holds everything and could lead: the target of the transfer under way, or
     /// whoever has not failed to take over.
-    fn prepared_voter(&self) -> Option<(NodeId, Incarnation)> {
+    fn prepared_voter(&self) -> Option<(NodeId, Incarnation, Round)> {
         let Role::Leader(leadership) = &self.role else {
             return None;
         };
@@ -207,12 +212,19 @@ impl Engine {
         let prepared = leadership.peers.iter().filter(is_prepared);
         let preferred =
             prepared.max_by_key(|peer| (target == Some(peer.id), Reverse(peer.failed_transfers)));
-        preferred.map(|peer| (peer.id, peer.life))
+        preferred.map(|peer| (peer.id, peer.life, leadership.round))
     }
 
     /// The leader wants us to campaign: at once, without asking whether we could, and with the
-    /// word that its followers owe it no silence (scenarios F01, F02).
-    pub(super) fn on_timeout_now(&mut self, from: NodeId) {
+    /// word that its followers owe it no silence (scenarios F01, F02). A word that the network
+    /// kept may come when its transfer is long given up, and would depose a leader that everybody
+    /// hears.
+    pub(super) fn on_timeout_now(&mut self, from: NodeId, receiver: Incarnation, round: Round) {
+        let is_late = receiver != self.life || self.answered > (self.hard.term, round);
+        if is_late {
+            self.counters.dropped += 1;
+            return;
+        }
         let is_from_leader = self.leader == Some(from);
         if is_from_leader
             && self.memberships.latest().is_voter(self.config.id)
@@ -220,6 +232,19 @@ impl Engine {
         {
             self.start_campaign(true);
         }
+    }
+
+    /// The transfer under way.
+    const fn transfer(&self) -> Option<&Transfer> {
+        match &self.role {
+            Role::Leader(leadership) => leadership.transfer.as_ref(),
+            Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => None,
+        }
+    }
+
+    /// To whom this leader hands over.
+    pub(super) fn transfer_target(&self) -> Option<NodeId> {
+        self.transfer().map(|transfer| transfer.target)
     }
 
     pub(super) fn refuse_transfer(&mut self, transfer: TransferId, reason: Refusal) {

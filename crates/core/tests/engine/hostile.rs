@@ -147,7 +147,9 @@ impl Chaos {
             12 => Body::Removed {
                 index: i(self.number()),
             },
-            13 if self.rng.bool() => Body::TimeoutNow,
+            13 if self.rng.bool() => Body::TimeoutNow {
+                round: r(self.number()),
+            },
             _ => Body::ReadIndexReply {
                 read: ReadId::new(self.number()),
                 index: self.rng.bool().then(|| i(self.number())),

@@ -70,7 +70,7 @@ fn a_leader_that_removes_itself_does_not_count_itself_and_leads_until_that_is_co
         matches!(
             message,
             quorate_core::Message {
-                body: Body::TimeoutNow,
+                body: Body::TimeoutNow { .. },
                 ..
             }
         )

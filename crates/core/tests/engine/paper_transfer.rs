@@ -7,7 +7,9 @@ use quorate_core::{
     TimeoutReason, TransferRefusal,
 };
 
-use super::support::bench::{Bench, heartbeat, life_of, matched, node_of, pre_vote_reply, said_to};
+use super::support::bench::{
+    Bench, heartbeat, is_told, life_of, matched, node_of, pre_vote_reply, said_to,
+};
 use super::support::outcomes::{
     ask_change, ask_transfer, proposal_refusal, read_refusal, ready_reads, refusals, transfer_ends,
 };
@@ -29,8 +31,7 @@ fn refused(why: TransferRefusal) -> Vec<Result<u64, Refusal>> {
 
 /// To whom these actions say that they should campaign.
 fn told(actions: &[Action], count: u64) -> Vec<u64> {
-    let is_told = |peer: &u64| said_to(actions, *peer).contains(&&Body::TimeoutNow);
-    (1..=count).filter(is_told).collect()
+    (1..=count).filter(|peer| is_told(actions, *peer)).collect()
 }
 
 /// The word of the target, in the term after `term`.
@@ -145,13 +146,44 @@ fn heartbeats_and_rounds_for_reads_go_on_during_a_transfer() {
     let _ = ask_transfer(&mut leader, 1, Some(2));
     let actions = leader.sleep(HEARTBEAT_MS);
     for peer in [2, 3] {
-        assert_eq!(said_to(&actions, peer).len(), 1, "n{peer} would campaign");
+        let said = said_to(&actions, peer);
+        let heartbeats = said
+            .iter()
+            .filter(|body| !matches!(body, Body::TimeoutNow { .. }));
+        assert_eq!(heartbeats.count(), 1, "n{peer} would campaign");
     }
     let _ = leader.read(1);
     assert_eq!(
         ready_reads(&leader.receive(3, 1, matched(1, 1, r(2)))),
         [(1, 1)]
     );
+}
+
+/// [Thesis 3.10]: the word to campaign may be lost, like any other.
+#[test]
+fn the_word_to_campaign_is_repeated_with_every_heartbeat_until_the_deadline() {
+    let mut leader = settled_leader(3);
+    let _ = leader.propose(&["x"]);
+    let _ = leader.persist();
+    let _ = ask_transfer(&mut leader, 1, Some(2));
+    let actions = leader.sleep(HEARTBEAT_MS);
+    assert_eq!(told(&actions, 3), [], "it lacks i2");
+    assert_eq!(told(&leader.confirmed_by([2, 3], 2), 3), [2]);
+    for _ in 0..3 {
+        let actions = leader.sleep(HEARTBEAT_MS / 2);
+        assert_eq!(told(&actions, 3), [], "between heartbeats there is no need");
+        let actions = leader.sleep(HEARTBEAT_MS / 2);
+        assert_eq!(told(&actions, 3), [2], "as if it were the first");
+        assert_eq!(told(&leader.confirmed_by([2, 3], 2), 3), []);
+    }
+    while leader.status().transfer_target.is_some() {
+        let _ = leader.time_out();
+        let _ = leader.confirmed_by([2, 3], 2);
+    }
+    for _ in 0..3 {
+        let actions = leader.sleep(HEARTBEAT_MS);
+        assert_eq!(told(&actions, 3), [], "it leads on itself");
+    }
 }
 
 /// Scenario F05: nothing of a transfer outlives the leadership.
@@ -424,7 +456,9 @@ fn a_target_that_restarts_in_the_meantime_is_told_in_its_new_life() {
     let body = matched(1, 2, r(1));
     let actions = leader.receive_from_life(2, new_life, 1, body);
     let sends = super::support::bench::sends(&actions);
-    let word = sends.iter().find(|send| send.1.body == Body::TimeoutNow);
+    let word = sends
+        .iter()
+        .find(|send| matches!(send.1.body, Body::TimeoutNow { .. }));
     assert_eq!(word.map(|send| send.1.receiver), Some(new_life));
 }
 

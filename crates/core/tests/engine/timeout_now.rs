@@ -1,13 +1,31 @@
 //! The word to campaign now [Thesis 3.10]: who obeys it, how, and who must not. What the leader
 //! that sends it does is in `paper_transfer.rs`.
 
-use quorate_core::{Action, Body, Floor, Membership, RoleName};
+use quorate_core::{
+    Action, Body, Entries, Event, Floor, Incarnation, Membership, Message, RoleName,
+};
 
 use super::support::bench::{
-    Bench, Past, append, has, heartbeat, node_of, said_to, saved, vote_reply,
+    Bench, Past, append, has, heartbeat, life_of, node_of, said_to, saved, vote_reply,
 };
 use super::support::outcomes::tell_room;
-use super::support::{ELECTION_MAX_MS, entries, id, ms, n, t};
+use super::support::{ELECTION_MAX_MS, entries, i, id, ms, n, r, t};
+
+/// The word to campaign, said in this round.
+const fn word(round: u64) -> Body {
+    Body::TimeoutNow { round: r(round) }
+}
+
+/// Node 1 is as far as its leader, in this round.
+const fn heartbeat_in_round(round: u64) -> Body {
+    Body::Append {
+        prev: id(1, 1),
+        entries: Entries::empty(),
+        commit: i(1),
+        round: r(round),
+        last: i(1),
+    }
+}
 
 /// Node 1 of three follows node 2 in term 1 and holds what it holds.
 fn follower(past: Past) -> Bench {
@@ -20,7 +38,7 @@ fn follower(past: Past) -> Bench {
 #[test]
 fn a_target_campaigns_at_once_and_without_asking_for_pre_votes() {
     let mut target = follower(node_of(3).with_log(&[1]));
-    let actions = target.receive(2, 1, Body::TimeoutNow);
+    let actions = target.receive(2, 1, word(0));
     assert_eq!(target.status().role, RoleName::Candidate);
     let (write, state) = saved(&actions).expect("its own vote");
     assert_eq!((state.term, state.vote), (t(2), Some(n(1))));
@@ -41,7 +59,7 @@ fn the_flag_of_a_transfer_holds_for_one_campaign() {
     for pre_vote in [true, false] {
         let past = node_of(3).with_log(&[1]);
         let mut target = follower(past.configured(|config| config.pre_vote = pre_vote));
-        let _ = target.receive(2, 1, Body::TimeoutNow);
+        let _ = target.receive(2, 1, word(0));
         let _ = target.persist();
         let again = target.time_out();
         let asked = said_to(&again, 3);
@@ -89,7 +107,7 @@ fn a_campaign_after_a_timeout_has_no_flag() {
 /// Nobody campaigns although node `from` says so in this term.
 fn ignores(bench: &mut Bench, from: u64, term: u64, why: &str) {
     let before = bench.status();
-    let actions = bench.receive(from, term, Body::TimeoutNow);
+    let actions = bench.receive(from, term, word(0));
     let after = bench.status();
     assert_eq!(after.role, before.role, "{why}");
     assert_eq!(after.counters.campaigns, before.counters.campaigns, "{why}");
@@ -159,7 +177,7 @@ fn a_suspect_a_full_and_a_stuck_disk_do_not_obey() {
     }
     ignores(&mut bench, 2, 1, "its disk has not answered for 500 ms");
     let _ = bench.persist();
-    let _ = bench.receive(2, 1, Body::TimeoutNow);
+    let _ = bench.receive(2, 1, word(0));
     assert_eq!(bench.status().role, RoleName::Candidate, "it has now");
 }
 
@@ -167,7 +185,7 @@ fn a_suspect_a_full_and_a_stuck_disk_do_not_obey() {
 #[test]
 fn a_target_that_wins_leads_like_any_other() {
     let mut target = follower(node_of(3).with_log(&[1]));
-    let _ = target.receive(2, 1, Body::TimeoutNow);
+    let _ = target.receive(2, 1, word(0));
     let _ = target.receive(3, 2, vote_reply(2, true));
     assert_eq!(
         target.status().role,
@@ -176,4 +194,58 @@ fn a_target_that_wins_leads_like_any_other() {
     );
     let _ = target.persist();
     assert_eq!(target.status().role, RoleName::Leader);
+}
+
+/// [Thesis 3.10]: a word that the network kept or doubled comes when its transfer is long given up.
+#[test]
+fn a_word_older_than_what_was_answered_since_is_not_obeyed() {
+    let mut target = follower(node_of(3).with_log(&[1]));
+    for (round, why) in [(4, "the leader was heard since"), (2, "so was the append")] {
+        let _ = target.receive(2, 1, heartbeat_in_round(round));
+        let dropped = target.status().counters.dropped;
+        let actions = target.receive(2, 1, word(3));
+        let status = target.status();
+        assert_eq!(status.role, RoleName::Follower, "{why}: {actions:?}");
+        assert_eq!(status.counters.dropped, dropped + 1, "{why}");
+    }
+    let actions = target.receive(2, 1, word(4));
+    assert_eq!(target.status().role, RoleName::Candidate, "{actions:?}");
+}
+
+/// [Thesis 3.10]: as long as nothing newer was answered, the order on the way does not matter.
+#[test]
+fn a_word_that_overtakes_the_heartbeat_of_its_round_is_obeyed() {
+    let mut target = follower(node_of(3).with_log(&[1]));
+    let _ = target.receive(2, 1, heartbeat_in_round(4));
+    let _ = target.receive(2, 1, word(5));
+    assert_eq!(target.status().role, RoleName::Candidate);
+}
+
+/// Rounds are counted anew in each term: what was answered to the leader of an older one says
+/// nothing.
+#[test]
+fn a_word_of_a_new_term_is_not_measured_by_the_rounds_of_an_old_one() {
+    let mut target = follower(node_of(3).with_log(&[1]));
+    let _ = target.receive(2, 1, heartbeat_in_round(9));
+    let _ = target.receive(3, 2, heartbeat_in_round(0));
+    let _ = target.receive(3, 2, word(0));
+    assert_eq!(target.status().role, RoleName::Candidate);
+}
+
+/// Scenario F07: a target that restarted is told in its new life, if the leader still wants it.
+#[test]
+fn a_word_to_an_earlier_life_is_not_obeyed() {
+    let mut target = follower(node_of(3).with_log(&[1]));
+    let earlier = Incarnation::new(target.life.get() - 1);
+    for receiver in [earlier, Incarnation::UNKNOWN] {
+        let actions = target.step(Event::Receive(Message {
+            from: n(2),
+            to: n(1),
+            term: t(1),
+            sender: life_of(2),
+            receiver,
+            body: word(0),
+        }));
+        assert_eq!(target.status().role, RoleName::Follower, "{actions:?}");
+    }
 }

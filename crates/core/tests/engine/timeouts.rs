@@ -285,6 +285,6 @@ fn a_status_of_a_follower_names_its_leader_and_no_peers() {
     );
     assert!(status.peers.is_empty());
     assert_eq!(status.counters.step_downs, 1);
-    let actions = bench.receive(3, 3, Body::TimeoutNow);
+    let actions = bench.receive(3, 3, Body::TimeoutNow { round: r(0) });
     assert!(said_to(&actions, 2).is_empty());
 }

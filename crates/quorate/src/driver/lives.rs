@@ -45,7 +45,7 @@ impl From<&Message> for Heard {
                 | Body::VoteReply { .. }
                 | Body::AppendReply { .. }
                 | Body::SnapshotReply { .. }
-                | Body::TimeoutNow
+                | Body::TimeoutNow { .. }
                 | Body::Removed { .. }
                 | Body::ReadIndex { .. }
                 | Body::ReadIndexReply { .. } => false,
@@ -108,6 +108,7 @@ impl LastForwards {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quorate_core::Round;
 
     fn is_new(last: &mut LastForwards, life: u64, request: u64) -> bool {
         last.is_new(NodeId::new(1).unwrap(), Incarnation::new(life), request)
@@ -139,7 +140,8 @@ mod tests {
             receiver: Incarnation::UNKNOWN,
             body,
         };
-        let says = |term, life| Heard::from(&message(term, life, Body::TimeoutNow));
+        let word = Body::TimeoutNow { round: Round::ZERO };
+        let says = |term, life| Heard::from(&message(term, life, word.clone()));
         let term = Term::new(7);
         let mut leader = LeaderLife::Unheard;
         assert!(!leader.hear(says(7, 3), term));

@@ -98,7 +98,7 @@ fn cost_bytes(message: &PeerMessage) -> u64 {
             | Body::AppendReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => 0,

@@ -144,7 +144,9 @@ fn engine_body(body: RaftBody, payload: Bytes) -> Result<Body, Problem> {
             outcome: snapshot_outcome(reply.outcome.ok_or(Problem::Unknown)?),
             suspect: reply.suspect,
         },
-        RaftBody::TimeoutNow(()) => Body::TimeoutNow,
+        RaftBody::TimeoutNow(word) => Body::TimeoutNow {
+            round: Round::new(word.round),
+        },
         RaftBody::Removed(notice) => Body::Removed {
             index: LogIndex::new(notice.index),
         },

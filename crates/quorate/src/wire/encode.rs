@@ -119,7 +119,7 @@ fn raft_body(body: &Body) -> RaftBody {
                 SnapshotOutcome::Lost => header::SnapshotOutcome::Lost(()),
             }),
         }),
-        Body::TimeoutNow => RaftBody::TimeoutNow(()),
+        Body::TimeoutNow { round } => timeout_now(*round),
         Body::Removed { index } => RaftBody::Removed(header::Removed { index: index.get() }),
         Body::ReadIndex { read } => RaftBody::ReadIndex(header::ReadIndex { read: read.get() }),
         Body::ReadIndexReply { read, index } => RaftBody::ReadIndexReply(header::ReadIndexReply {
@@ -127,6 +127,10 @@ fn raft_body(body: &Body) -> RaftBody {
             index: index.map(LogIndex::get),
         }),
     }
+}
+
+fn timeout_now(round: Round) -> RaftBody {
+    RaftBody::TimeoutNow(header::TimeoutNow { round: round.get() })
 }
 
 fn snapshot_offer(snapshot: &SnapshotMeta, round: Round) -> header::SnapshotOffer {

@@ -192,7 +192,7 @@ fn payloads(message: &PeerMessage) -> impl Iterator<Item = &Bytes> + Clone {
             | Body::AppendReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => (&[], &[]),

@@ -100,7 +100,7 @@ pub(super) enum RaftBody {
     #[prost(message, tag = "15")]
     SnapshotReply(SnapshotReply),
     #[prost(message, tag = "16")]
-    TimeoutNow(()),
+    TimeoutNow(TimeoutNow),
     #[prost(message, tag = "17")]
     Removed(Removed),
 }
@@ -246,6 +246,12 @@ pub(super) enum SnapshotOutcome {
     Installed(()),
     #[prost(message, tag = "7")]
     Lost(()),
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TimeoutNow {
+    #[prost(uint64, tag = "1")]
+    pub(super) round: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -41,7 +41,8 @@ impl VersionRange {
     /// knowing. Version 3 gave the length of every frame a check, the handshake's too: older
     /// frames can no longer be read, and no release has ever written them. Version 4 names the life
     /// of the leader for which proposals are passed on: a node that does not look at it may say of
-    /// what another life has appended that it was not.
+    /// what another life has appended that it was not. Version 4 also says in which round a node is
+    /// told to campaign, so that a late word deposes nobody.
     pub const SUPPORTED: Self = Self {
         oldest: Version(4),
         newest: Version(4),

@@ -159,7 +159,7 @@ fn handovers() -> Vec<Body> {
             snapshot: snapshot(),
             round,
         },
-        Body::TimeoutNow,
+        Body::TimeoutNow { round },
         Body::Removed {
             index: LogIndex::new(9),
         },

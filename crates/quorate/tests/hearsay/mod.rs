@@ -80,7 +80,7 @@ fn a_message_in_the_name_of_another_node_is_not_heard() {
         term: before.next(),
         sender: Incarnation::new(leader),
         receiver: Incarnation::UNKNOWN,
-        body: Body::TimeoutNow,
+        body: Body::TimeoutNow { round: Round::ZERO },
     };
     let from = node_id(6 - leader - follower);
     let message = PeerMessage::Raft(message);

@@ -54,7 +54,7 @@ pub(crate) fn leaves(message: &Message, saved: &HardState, log: &Shape) -> Check
         } => saved.term > *asked || log.contains(*last),
         Body::SnapshotReply { .. }
         | Body::SnapshotOffer { .. }
-        | Body::TimeoutNow
+        | Body::TimeoutNow { .. }
         | Body::Removed { .. }
         | Body::AppendReply {
             outcome: AppendOutcome::Conflict { .. },

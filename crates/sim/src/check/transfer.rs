@@ -67,6 +67,18 @@ pub(crate) fn skips_silence(candidate: LifeId, is_told: bool) -> Check {
     )
 }
 
+/// `target` campaigns because of a word that is late: it was said to another life, or in a round
+/// older than one that was answered since.
+pub(crate) fn obeys_in_time(target: LifeId, is_late: bool) -> Check {
+    if !is_late {
+        return Ok(());
+    }
+    broken(
+        Property::TransferSafety,
+        format_args!("{target} campaigns at a word of its leader that is late"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +109,7 @@ mod tests {
         must_fire(Property::TransferSafety, goes_on(true, 1));
         must_fire(Property::TransferSafety, goes_on(false, 101));
         must_fire(Property::TransferSafety, skips_silence(life(2), false));
+        assert!(obeys_in_time(life(2), false).is_ok());
+        must_fire(Property::TransferSafety, obeys_in_time(life(2), true));
     }
 }

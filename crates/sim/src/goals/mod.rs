@@ -177,6 +177,8 @@ goals! {
     UnaskedReplaced in Engines: "entries loaded unasked and then replaced",
     /// A leader without room asked somebody in vain, and then another (scenario G08).
     NextAskedToLead in Engines: "leader without room asked the next",
+    /// A word to campaign came to another life, or after newer rounds were answered.
+    LateWordToCampaign in Engines: "word to campaign came late",
 
     /// One job wrote more than one command that users had asked this leader for.
     BatchedJob in Systems: "several proposals in one storage job",

@@ -294,7 +294,7 @@ impl Watch {
             | Body::Vote { .. }
             | Body::Append { .. }
             | Body::SnapshotOffer { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. } => return,
         };

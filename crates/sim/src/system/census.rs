@@ -236,7 +236,7 @@ impl System {
         if matches!(message.body, Body::Vote { transfer: true, .. }) {
             return transfer::skips_silence(id, life.hearing.was_told(message.term));
         }
-        if message.body != Body::TimeoutNow || !leads {
+        if !matches!(message.body, Body::TimeoutNow { .. }) || !leads {
             return Ok(());
         }
         self.counts.transfers_told += 1;

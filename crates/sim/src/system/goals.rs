@@ -92,7 +92,7 @@ impl System {
                 let last = candidate.map(|(_, last)| last);
                 self.goals.refuses_vote(message.to, voted, own, last);
             }
-            Body::TimeoutNow => {
+            Body::TimeoutNow { .. } => {
                 let life = self.nodes[message.from].life.as_deref();
                 if life.is_some_and(|life| life.is_leaving) {
                     self.goals.leaves(message.term, message.to);

@@ -248,7 +248,7 @@ impl Note {
                 is_answer = true;
                 Said::Other
             }
-            Body::TimeoutNow => Said::TimeoutNow,
+            Body::TimeoutNow { .. } => Said::TimeoutNow,
             Body::Removed { index } => Said::Removed { index: *index },
             Body::ReadIndex { .. } => Said::Other,
         };

@@ -276,7 +276,7 @@ impl System {
             | Body::AppendReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => Ok(()),
         }

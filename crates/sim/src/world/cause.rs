@@ -40,7 +40,11 @@ pub(super) enum Cause {
     /// An operator hands leadership over.
     Transfer(TransferId),
     /// A leader tells a node to campaign.
-    TimeoutNow { from: NodeId },
+    TimeoutNow {
+        from: NodeId,
+        receiver: Incarnation,
+        round: Round,
+    },
     /// The room on a disk is told.
     Room(u64),
     /// A follower answers an append, or an offer, of `round` of term `asked`.
@@ -104,7 +108,11 @@ impl Cause {
                 }
             }
             Body::Append { .. } | Body::SnapshotOffer { .. } => Self::Append { term: message.term },
-            Body::TimeoutNow => Self::TimeoutNow { from: message.from },
+            Body::TimeoutNow { round } => Self::TimeoutNow {
+                from: message.from,
+                receiver: message.receiver,
+                round: *round,
+            },
             Body::PreVoteReply {
                 campaign,
                 granted: true,

@@ -1,9 +1,9 @@
-//! What checkers are told after a step of the memberships, transfers, snapshots, disks and
-//! suspicions of a node. Logs, terms and commits are in `observe.rs`.
+//! What checkers are told after a step of the memberships, snapshots, disks and suspicions
+//! of a node. Logs, terms and commits are in `observe.rs`, transfers in `transfers.rs`.
 
 use quorate_core::{
-    Action, Body, ChangeId, Entry, EntryId, LogIndex, Membership, NodeId, Payload, PeerMode,
-    PeerStatus, RoleName, SnapshotMeta, Status, Time,
+    Action, ChangeId, Entry, EntryId, LogIndex, Membership, NodeId, Payload, PeerMode, PeerStatus,
+    RoleName, SnapshotMeta, Status, Time,
 };
 
 use super::World;
@@ -11,9 +11,8 @@ use super::cause::Cause;
 use super::node::Glimpse;
 use crate::check::{
     Check, LifeId, Property, broken, config_change, config_in_force, promoted, removed_silent,
-    retention, room, snapshot_due, snapshot_install, transfer, truthful_removal,
+    retention, room, snapshot_due, snapshot_install, truthful_removal,
 };
-use crate::goals::Goal;
 
 /// The engine counts what it keeps in stretches of this many bytes, and may count one too many.
 const STRETCH_BYTES: u64 = 2 << 20;
@@ -205,76 +204,6 @@ impl World {
         truthful_removal::told(id, index, committed, own)
     }
 
-    /// Leadership is being handed over, or not.
-    fn observe_transfer(
-        &mut self,
-        id: LifeId,
-        cause: Cause,
-        before: &Glimpse,
-        after: &Glimpse,
-        actions: &[Action],
-    ) -> Check {
-        let limit = self.knobs.engine.election_timeout_max;
-        let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
-            return Ok(());
-        };
-        if after.transfer_target.is_some() && before.transfer_target != after.transfer_target {
-            life.transfer_since = life.ticked;
-        }
-        let is_by_itself = matches!(cause, Cause::Tick);
-        if let Some(target) = after.transfer_target.filter(|_| is_by_itself)
-            && before.transfer_target != Some(target)
-        {
-            let in_vain = &life.asked_in_vain;
-            let is_next = !in_vain.is_empty();
-            transfer::begins(id, target, in_vain, before.transfer_target)?;
-            self.goals.reach_if(is_next, Goal::NextAskedToLead);
-        }
-        let is_over = after.transfer_target != before.transfer_target && is_by_itself;
-        if let Some(target) = before.transfer_target.filter(|_| is_over) {
-            life.asked_in_vain.push(target);
-        }
-        let is_pending = after.transfer_target.is_some()
-            && before.transfer_target == after.transfer_target
-            && before.term == after.term;
-        if is_pending {
-            let appends = |action: &Action| matches!(action, Action::AppendEntries { .. });
-            transfer::goes_on(
-                id,
-                actions.iter().any(appends),
-                life.ticked.since(life.transfer_since),
-                limit,
-            )?;
-        }
-        for action in actions {
-            let Action::Send { message, .. } = action else {
-                continue;
-            };
-            match &message.body {
-                Body::TimeoutNow => self.observe_timeout_now(id, message.to, before.term)?,
-                Body::Vote { transfer: true, .. } => {
-                    let is_told = matches!(
-                        cause,
-                        Cause::TimeoutNow { from, .. } if before.leader == Some(from)
-                    );
-                    transfer::skips_silence(id, is_told)?;
-                }
-                Body::PreVote { .. }
-                | Body::PreVoteReply { .. }
-                | Body::Vote { .. }
-                | Body::VoteReply { .. }
-                | Body::Append { .. }
-                | Body::AppendReply { .. }
-                | Body::SnapshotOffer { .. }
-                | Body::SnapshotReply { .. }
-                | Body::Removed { .. }
-                | Body::ReadIndex { .. }
-                | Body::ReadIndexReply { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
     /// What a leader believes of a peer that has just answered, and of whom it has asked in vain.
     pub(super) fn observe_flag(&mut self, id: LifeId, cause: Cause, status: &Status) -> Check {
         let peers = &status.peers;
@@ -305,18 +234,6 @@ impl World {
         };
         let heard = life.hearsay.entry(from).or_default();
         heard.hears(id, from, answer, peer.suspect)
-    }
-
-    /// A leader of `term` tells `target` to campaign.
-    fn observe_timeout_now(&self, id: LifeId, target: NodeId, term: quorate_core::Term) -> Check {
-        let Some(life) = self.nodes[id.node].life.as_deref() else {
-            return Ok(());
-        };
-        let (disk, last) = (&self.stables[target], life.log.last());
-        let mark = life.log.mark(last);
-        let holds = mark.is_some_and(|mark| disk.holds(last, mark)) || disk.hard().term > term;
-        let is_voter = life.membership.1.is_voter(target);
-        transfer::tells(id, target, is_voter, holds)
     }
 
     /// A snapshot is due. The engine counts bytes when it hands them over, which is no more than is

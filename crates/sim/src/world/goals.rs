@@ -124,7 +124,7 @@ impl World {
             | Body::Append { .. }
             | Body::AppendReply { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => {}

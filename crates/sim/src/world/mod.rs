@@ -39,6 +39,7 @@ pub(crate) use operator::is_as_recent;
 pub(crate) mod queue;
 mod snapshots;
 pub(crate) mod storage;
+mod transfers;
 
 /// Something that will happen.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use quorate_core::{
     Action, ChangeId, Counters, Engine, Entries, EntryId, Event, Incarnation, LoadId, LogIndex,
-    Membership, Message, NodeId, ProposalId, ReadId, RoleName, SnapshotMeta, Status, Term, Time,
-    TransferId, WriteId,
+    Membership, Message, NodeId, ProposalId, ReadId, RoleName, Round, SnapshotMeta, Status, Term,
+    Time, TransferId, WriteId,
 };
 
 use super::storage::{Snapshot, Wanted, WriteQueue};
@@ -133,6 +133,8 @@ pub(crate) struct Life {
     pub(crate) clock: Clock,
     /// When it last heard the leader of its term, or started, on its own clock.
     pub(crate) heard_leader: Time,
+    /// The newest term and round in which it answered an append.
+    pub(crate) answered_in: (Term, Round),
     /// When each peer last answered this leader in its term, on its own clock.
     pub(crate) answered: BTreeMap<NodeId, Time>,
     /// What a leader heard of each peer in its term.
@@ -301,6 +303,7 @@ impl Life {
             engine,
             clock,
             heard_leader: started,
+            answered_in: (Term::ZERO, Round::ZERO),
             answered: BTreeMap::new(),
             hearsay: BTreeMap::new(),
             asked_in_vain: Vec::new(),

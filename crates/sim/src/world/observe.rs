@@ -350,7 +350,7 @@ impl World {
             | Body::AppendReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => Ok(()),

@@ -348,6 +348,12 @@ pub(crate) fn only_send(actions: &[Action]) -> (WriteId, &Message) {
     sends[0]
 }
 
+/// Whether the peer is told to campaign.
+pub(crate) fn is_told(actions: &[Action], peer: u64) -> bool {
+    let is_word = |body: &&Body| matches!(body, Body::TimeoutNow { .. });
+    said_to(actions, peer).iter().any(is_word)
+}
+
 /// What is said to `peer`.
 pub(crate) fn said_to(actions: &[Action], peer: u64) -> Vec<&Body> {
     let to_peer = |(_, message): &(WriteId, &Message)| message.to == n(peer);

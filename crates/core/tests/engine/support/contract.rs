@@ -89,7 +89,7 @@ fn place(action: &Action, saves: bool) -> u8 {
             | Body::PreVoteReply { .. }
             | Body::Append { .. }
             | Body::SnapshotOffer { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => 2 * u8::from(saves),

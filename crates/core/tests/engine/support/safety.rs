@@ -75,7 +75,7 @@ impl Safety {
             }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => {}

@@ -145,7 +145,7 @@ impl Trace {
             | Body::VoteReply { .. }
             | Body::SnapshotOffer { .. }
             | Body::SnapshotReply { .. }
-            | Body::TimeoutNow
+            | Body::TimeoutNow { .. }
             | Body::Removed { .. }
             | Body::ReadIndex { .. }
             | Body::ReadIndexReply { .. } => return true,
@@ -224,7 +224,7 @@ fn describe_message(message: &Message) -> String {
             let outcome = describe_snapshot_outcome(*outcome);
             format!("{term} snapshot {last} {outcome}, {round}{suspect}")
         }
-        Body::TimeoutNow => format!("{term} campaign now"),
+        Body::TimeoutNow { round } => format!("{term} campaign now, {round}"),
         Body::Removed { index } => format!("{term} you were removed at {index}"),
         Body::ReadIndex { read } => format!("{term} read index for {read}?"),
         Body::ReadIndexReply {
