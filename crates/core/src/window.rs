@@ -123,18 +123,27 @@ impl Window {
         })
     }
 
-    /// The position of the last run that starts at `index` or before. Whoever asks wants recent
-    /// entries most of the time, so the search starts at the end and doubles its steps: its cost
-    /// depends on how far back `index` is, not on how much is in memory.
+    /// The position of the last run that starts at `index` or before. The search starts where that
+    /// run would be if all were of one length, and doubles its steps away from there: where they
+    /// are, as those of a steady load, a single run is looked at, however many are in memory.
     fn position_of(&self, index: LogIndex) -> usize {
         let first_of = |position: usize| self.runs.get(position).and_then(|run| run.first());
         let starts_behind = |position| first_of(position).is_some_and(|first| first.index > index);
-        let mut end = self.runs.len();
-        let mut start = end.saturating_sub(1);
+        let expected = self.expected_position_of(index);
+        let run = self.runs.get(expected).and_then(|run| run.first());
+        if run.is_some_and(|first| first.index == index) {
+            return expected;
+        }
+        let (mut start, mut end) = (expected, expected + 1);
         let mut step = 1;
         while start > 0 && starts_behind(start) {
             end = start;
             start = start.saturating_sub(step);
+            step *= 2;
+        }
+        while end < self.runs.len() && !starts_behind(end) {
+            start = end;
+            end = end.saturating_add(step).min(self.runs.len());
             step *= 2;
         }
         // The position sought is in `start..end`.
@@ -147,6 +156,20 @@ impl Window {
             }
         }
         start
+    }
+
+    /// Where the run with `index` would be if all were of one length.
+    fn expected_position_of(&self, index: LogIndex) -> usize {
+        let last = self.runs.back().map_or(LogIndex::NONE, last_of);
+        let entries = self.first.prev().distance_to(last);
+        let (runs, before) = (self.runs.len() as u64, self.first.distance_to(index));
+        let expected = if entries == runs {
+            before
+        } else {
+            before.saturating_mul(runs) / entries.max(1)
+        };
+        let expected = usize::try_from(expected).unwrap_or(usize::MAX);
+        expected.min(self.runs.len().saturating_sub(1))
     }
 
     /// Drops the oldest runs while more than `limit_bytes` are held, but none that reaches beyond
@@ -288,6 +311,24 @@ mod tests {
             assert_eq!(indexes(&window, index, 1).unwrap(), [index]);
             let rest: Vec<u64> = (index..next).collect();
             assert_eq!(indexes(&window, index, 99).unwrap(), rest);
+        }
+    }
+
+    /// However many entries are in flight, what is applied next is found at once.
+    #[test]
+    fn of_runs_of_one_length_the_one_with_an_entry_is_expected_where_it_is() {
+        for length in [1, 5] {
+            let mut window = Window::after(LogIndex::new(7));
+            for position in 0..4000 {
+                window.append(&run(8 + position * length..8 + (position + 1) * length));
+            }
+            window.evict(3500 * length * ENTRY, LogIndex::new(u64::MAX));
+            let first = window.first().get();
+            for index in first..first + 3500 * length {
+                let expected = window.expected_position_of(LogIndex::new(index));
+                assert_eq!(expected as u64, (index - first) / length);
+                assert_eq!(window.position_of(LogIndex::new(index)), expected);
+            }
         }
     }
 
