@@ -57,7 +57,7 @@ impl System {
     }
 
     /// Takes note of what was heard, in order, and of who may be granted what it asks for.
-    fn observe_requests(&mut self, id: LifeId, before: Glimpse) -> Check {
+    pub(super) fn observe_requests(&mut self, id: LifeId, before: Glimpse) -> Check {
         let silence = self.knobs.engine.election_timeout_min;
         let is_steady = self.is_asked_too_much(id, before);
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {

@@ -30,6 +30,8 @@ impl System {
         }
         let status = life.look();
         let Some(status) = status else {
+            // What it promised in its last turn is judged by what it heard until then.
+            self.observe_requests(id, before)?;
             return self.observe_end(id, before, members.voters(), outputs);
         };
         let after = life.glimpse;

@@ -87,6 +87,14 @@ fn systems_keep_every_property_under_two_hundred_seeds() {
     assert!(is_useful, "{commits} commits in {events} events are few");
 }
 
+/// The request that was granted came in the turn in which the driver shut down. An earlier one of
+/// the same campaign had come too early, and was refused.
+#[test]
+fn a_promise_of_a_drivers_last_turn_is_judged_by_what_was_heard_in_it() {
+    let outcome = run_seed(1877, Options::new(20_000));
+    assert_eq!(outcome.violation, None);
+}
+
 #[test]
 fn a_system_does_the_same_every_time_from_its_seed_and_from_its_tape() {
     let records = Options {
