@@ -76,6 +76,23 @@ impl Astray {
         Some(astray)
     }
 
+    /// Forgets the sectors that these later writes filled with the very bytes that the one that
+    /// strayed had left there: two batches may end alike, and now that is what should stand there.
+    fn note_writes(&mut self, disk: &MemDisk, writes: &[DiskOperation]) {
+        self.0.retain(|sector| {
+            let end = sector.at + sector.does.len();
+            let fills = |operation: &DiskOperation| {
+                matches!(operation, DiskOperation::Write { name, offset, bytes }
+                    if *name == sector.name
+                        && *offset as usize <= sector.at
+                        && end <= (*offset + *bytes) as usize)
+            };
+            let content = || disk.content(&sector.name).unwrap_or_default();
+            let is_same = || content().get(sector.at..end) == Some(&*sector.does);
+            !writes.iter().any(fills) || !is_same()
+        });
+    }
+
     /// Puts every sector right that holds what the write left there: any other was written since.
     pub(super) fn put_right(&self, disk: &MemDisk) {
         for sector in &self.0 {
@@ -106,15 +123,27 @@ impl Astray {
 
 impl System {
     /// Whether a write of the next job of `node` goes astray: its disk as it was before, then.
+    /// After one that did, the writes of all jobs are recorded.
     pub(super) fn begin_astray(&mut self, node: NodeId) -> Option<MemDisk> {
         let ppm = self.knobs.disk_bytes.astray_ppm;
         let strays = self.choices.chance(ppm, Site::Astray);
         let host = &self.nodes[node];
+        if self.atlas.astray(node).is_some() {
+            host.disk.record(true);
+        }
         if !strays || !host.stable.is_born || !self.atlas.may_harm(node) {
             return None;
         }
         host.disk.record(true);
         Some(host.disk.fork())
+    }
+
+    /// The job is done. What it wrote, in whole or in part, after a write that went astray?
+    pub(super) fn note_writes_after_astray(&mut self, node: NodeId) {
+        if let Some(astray) = self.atlas.astray(node) {
+            let disk = &self.nodes[node].disk;
+            astray.note_writes(disk, &disk.record(false));
+        }
     }
 
     /// The job is done, and what it wrote was recorded: if it has succeeded, one of its writes
@@ -207,6 +236,26 @@ mod tests {
         };
         assert_eq!(stands(&[first, second.clone()], SECTOR), (1, 3));
         assert_eq!(stands(&[second], 0), (3, 1));
+    }
+
+    #[test]
+    fn put_right_spares_what_was_written_since_as_it_stood_there() {
+        let disk = MemDisk::new();
+        let mut file = disk.create("a").unwrap();
+        let should = vec![1; 2 * SECTOR];
+        let does = vec![2; 2 * SECTOR];
+        file.write_at(&[IoSlice::new(&does)], 0).unwrap();
+        let mut astray = Astray(Vec::new());
+        astray.compare("a", &should, &does);
+        disk.record(true);
+        file.write_at(&[IoSlice::new(&does[..SECTOR])], 0).unwrap();
+        file.write_at(&[IoSlice::new(&does[1..SECTOR])], SECTOR as u64)
+            .unwrap();
+        astray.note_writes(&disk, &disk.record(false));
+        astray.put_right(&disk);
+        let content = disk.content("a").unwrap();
+        assert_eq!(content[..SECTOR], does[..SECTOR], "all of it was written");
+        assert_eq!(content[SECTOR..], should[SECTOR..], "not all of it was");
     }
 
     #[test]

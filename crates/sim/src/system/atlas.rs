@@ -110,6 +110,14 @@ impl Atlas {
         self.harms[node].take()
     }
 
+    /// What a write to the disk of `node` that went astray has changed, while the node runs.
+    pub(super) fn astray(&mut self, node: NodeId) -> Option<&mut Astray> {
+        match &mut self.harms[node] {
+            Some(Harm::Astray(astray)) => Some(astray),
+            Some(_) | None => None,
+        }
+    }
+
     /// What a write to the disk of `node` that went astray has changed is about to be put right.
     pub(super) fn ends_astray(&mut self, node: NodeId) -> Option<Astray> {
         match self.harms[node].take_if(|harm| matches!(harm, Harm::Astray(_))) {

@@ -129,6 +129,7 @@ impl System {
             StorageJob::Stage(stage) => life.storage.log.set_stage(stage.clone()),
         };
         self.counts.syncs += 1;
+        self.note_writes_after_astray(id.node);
         self.observe_outcome(id, failures, &outcome)?;
         if let Some(before) = before {
             self.end_astray(id, &before, outcome.is_ok());
