@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl Engine {
-    /// An append of the present term: its sender leads.
+    /// An append of the present term: its sender leads. `told` is how far the leader's log goes,
+    /// and to which life of this node that was said.
     pub(super) fn on_append(
         &mut self,
         (from, life): (NodeId, Incarnation),
@@ -17,6 +18,7 @@ impl Engine {
         mut entries: Entries,
         commit: LogIndex,
         round: Round,
+        told: (Incarnation, LogIndex),
     ) {
         if let Some(violation) = self.contradicts_known_leader(from) {
             return self.stop(violation);
@@ -27,6 +29,7 @@ impl Engine {
         }
         // Before the logs are compared: also one whose log conflicts leads (scenario A17).
         self.follow(from);
+        self.note_leaders_last(told);
         if let Some(violation) = self.contradicts_commit(from, prev, &entries) {
             return self.stop(violation);
         }

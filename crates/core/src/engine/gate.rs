@@ -75,10 +75,7 @@ impl Engine {
                 commit,
                 round,
                 last,
-            } => {
-                self.note_leaders_last(receiver, last);
-                self.on_append(asker, prev, entries, commit, round);
-            }
+            } => self.on_append(asker, prev, entries, commit, round, (receiver, last)),
             Body::AppendReply {
                 asked,
                 round,

@@ -8,7 +8,7 @@ use crate::{Floor, HardState, Incarnation, LogIndex};
 impl Engine {
     /// A leader of the present term tells the end of its log, to the life it names. What this
     /// node acknowledged in this term before its start was to this leader, whose log only grows.
-    pub(super) fn note_leaders_last(&mut self, receiver: Incarnation, last: LogIndex) {
+    pub(super) fn note_leaders_last(&mut self, (receiver, last): (Incarnation, LogIndex)) {
         let term = self.hard.term;
         let is_known = self.leaders_last.is_some_and(|(known, _)| known == term);
         if receiver == self.life && !is_known {

@@ -169,6 +169,21 @@ fn the_leaders_last_index_counts_only_when_told_to_this_life() {
     assert!(saved(&actions).is_some(), "the leader knows this life");
 }
 
+/// What no engine can have sent tells nothing, and does not keep the leader's word from counting.
+#[test]
+fn the_leaders_last_index_does_not_count_when_told_by_an_append_that_is_unsound() {
+    let mut bench = suspect(&[1], Floor::AnyIndexOf(t(1)));
+    let life = bench.life;
+    let actions = from_leader(&mut bench, life, 1, (id(1, 1), entries(3, &[1]), 1));
+    assert_eq!(actions, [], "i2 is missing between i1 and i3");
+    let body = (id(1, 1), Entries::empty(), 3);
+    let actions = from_leader(&mut bench, life, 1, body);
+    assert_eq!(saved(&actions), None, "the leader's log ends at i3");
+    let body = (id(1, 1), entries(2, &[1, 1]), 3);
+    let _ = from_leader(&mut bench, life, 1, body);
+    assert!(saved(&bench.persist()).is_some(), "i3 is durable");
+}
+
 /// A leader of a newer term tells nothing of what the term of the floor held.
 #[test]
 fn the_leaders_last_index_counts_only_in_the_term_of_the_floor() {

@@ -61,6 +61,21 @@ fn a_voter_whose_next_leaders_log_ends_below_its_removal_was_not_removed() {
     }
 }
 
+/// Scenario A12: what no engine can have sent refutes nothing.
+#[test]
+fn a_voter_that_was_removed_learns_nothing_from_an_append_that_is_unsound() {
+    let mut bench = follower();
+    hear_of_removal(&mut bench, 1, 9);
+    let mut body = told(i(2), 1);
+    if let Body::Append { prev, .. } = &mut body {
+        *prev = id(0, 1);
+    }
+    let _ = bench.receive(3, 2, body);
+    assert!(bench.status().removed, "no entry has index zero");
+    let _ = bench.receive(3, 2, told(i(8), 1));
+    assert!(!bench.status().removed, "n3 leads, and does not hold i9");
+}
+
 #[test]
 fn a_voter_that_is_listed_by_what_is_committed_was_not_removed() {
     let mut bench = follower();
