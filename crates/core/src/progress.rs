@@ -13,7 +13,7 @@ use crate::{EntryId, Incarnation, LoadId, LogIndex, NodeId, PeerMode, PeerStatus
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) id: NodeId,
-    /// The life that answered the newest round.
+    /// The life that was heard last.
     pub(crate) life: Incarnation,
     mode: Mode,
     /// The peer's durable log equals the leader's up to here.
@@ -30,6 +30,8 @@ pub(crate) struct Progress {
     pub(crate) heard_at: Time,
     /// The newest round the peer has answered.
     pub(crate) answered: Round,
+    /// The leader's round when the peer was last heard.
+    heard_in: Round,
     /// The leader's round when `matched` last moved: whatever it sent in a later round started
     /// at `matched` or behind it.
     matched_in: Round,
@@ -108,6 +110,7 @@ impl Progress {
             moved_at: now,
             heard_at: now,
             answered: Round::ZERO,
+            heard_in: Round::ZERO,
             matched_in: Round::ZERO,
             commit_told: LogIndex::NONE,
             loading: None,
@@ -168,15 +171,18 @@ impl Progress {
         }
     }
 
-    /// It answered something of `round`, in this life; false if that life says nothing of what the
-    /// peer holds now. Lives have no order, but one that has ended answers no round that was asked
-    /// since: another life counts from the first newer round that it answers.
+    /// In this life it answered something of the first of these rounds; the second is the newest.
+    /// False if that life may have ended, and says nothing of what the peer holds now. Lives have
+    /// no order, but what one that has ended answers was asked before the next was heard: another
+    /// life counts from the first round that it answers of those asked since.
     #[must_use]
-    pub(crate) fn heard(&mut self, life: Incarnation, round: Round, now: Time) -> bool {
+    pub(crate) fn heard(&mut self, life: Incarnation, rounds: (Round, Round), now: Time) -> bool {
+        let (round, asked) = rounds;
         let is_known = life == self.life || self.life == Incarnation::UNKNOWN;
-        if !is_known && round <= self.answered {
+        if !is_known && round <= self.heard_in {
             return false;
         }
+        self.heard_in = asked;
         self.life = life;
         self.heard_at = now;
         self.answered = self.answered.max(round);
@@ -392,16 +398,17 @@ mod tests {
         Progress::new(NodeId::new(2).unwrap(), i(10), Time::ZERO)
     }
 
+    fn confirms(peer: &mut Progress, index: u64, round: u64) -> Confirmed {
+        peer.confirm(i(index), Round::new(round), Time::ZERO)
+    }
+
     #[test]
     fn a_probe_waits_for_its_answer_and_then_pipelines() {
         let mut peer = peer();
         assert!(peer.may_send(4, 100));
         peer.sent_entries(i(11), 10, Time::ZERO);
         assert!(!peer.may_send(4, 100), "one probe at a time");
-        assert_eq!(
-            peer.confirm(i(11), Round::ZERO, Time::ZERO),
-            Confirmed::News
-        );
+        assert_eq!(confirms(&mut peer, 11, 0), Confirmed::News);
         for last in 12..=15 {
             assert!(peer.may_send(4, 100));
             peer.sent_entries(i(last), 10, Time::ZERO);
@@ -419,10 +426,7 @@ mod tests {
     fn a_late_refusal_of_what_was_confirmed_since_changes_nothing() {
         let mut peer = peer();
         peer.sent_entries(i(11), 10, Time::ZERO);
-        assert_eq!(
-            peer.confirm(i(11), Round::new(3), Time::ZERO),
-            Confirmed::News
-        );
+        assert_eq!(confirms(&mut peer, 11, 3), Confirmed::News);
         assert_eq!(peer.refuse(i(10), id(4), Round::new(2)), Refused::Stale);
         assert_eq!((peer.matched(), peer.next()), (i(11), i(12)));
     }
@@ -432,10 +436,7 @@ mod tests {
     fn a_fresh_refusal_of_what_was_confirmed_is_lost_data() {
         let mut peer = peer();
         peer.sent_entries(i(11), 10, Time::ZERO);
-        assert_eq!(
-            peer.confirm(i(11), Round::new(3), Time::ZERO),
-            Confirmed::News
-        );
+        assert_eq!(confirms(&mut peer, 11, 3), Confirmed::News);
         assert_eq!(peer.refuse(i(11), id(0), Round::new(4)), Refused::Regressed);
         assert_eq!(
             (peer.matched(), peer.next()),
@@ -447,10 +448,7 @@ mod tests {
     #[test]
     fn a_peer_cannot_confirm_what_it_was_never_sent() {
         let mut peer = peer();
-        assert_eq!(
-            peer.confirm(i(11), Round::ZERO, Time::ZERO),
-            Confirmed::NeverSent
-        );
+        assert_eq!(confirms(&mut peer, 11, 0), Confirmed::NeverSent);
         assert_eq!(peer.matched(), LogIndex::NONE);
     }
 
@@ -476,10 +474,7 @@ mod tests {
         let mut peer = peer();
         let patience = Duration::from_millis(100);
         peer.sent_entries(i(11), 10, Time::ZERO);
-        assert_eq!(
-            peer.confirm(i(11), Round::ZERO, Time::ZERO),
-            Confirmed::News
-        );
+        assert_eq!(confirms(&mut peer, 11, 0), Confirmed::News);
         peer.sent_entries(i(12), 10, Time::ZERO);
         peer.sent_entries(i(13), 10, Time::ZERO);
         peer.give_up_waiting(patience, Time::ZERO);
@@ -487,10 +482,7 @@ mod tests {
         peer.give_up_waiting(patience, Time::ZERO.after(patience));
         assert_eq!(peer.next(), i(12));
         assert!(peer.is_idle());
-        assert_eq!(
-            peer.confirm(i(13), Round::ZERO, Time::ZERO),
-            Confirmed::News
-        );
+        assert_eq!(confirms(&mut peer, 13, 0), Confirmed::News);
         assert_eq!(peer.next(), i(14), "late confirmations still count");
     }
 }

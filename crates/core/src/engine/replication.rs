@@ -95,7 +95,7 @@ impl Engine {
             self.counters.dropped += 1;
             return;
         }
-        if !peer.heard(life, round, now) {
+        if !peer.heard(life, (round, asked), now) {
             self.counters.dropped += 1;
             return;
         }

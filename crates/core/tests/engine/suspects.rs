@@ -304,6 +304,26 @@ fn a_late_answer_of_an_earlier_life_makes_no_suspect_whole() {
     }
 }
 
+/// Scenarios A20, F07: a message that the network held back reached the next life, and was answered
+/// before what the earlier life had said to a newer one arrived.
+#[test]
+fn a_late_answer_of_an_earlier_life_to_a_newer_round_brings_nothing_back() {
+    let (mut leader, next_life) = (settled_leader(), Incarnation::new(3002));
+    let _ = leader.propose(&["x"]);
+    let _ = leader.sleep(HEARTBEAT_MS);
+    let _ = leader.sleep(HEARTBEAT_MS);
+    let lost = flag(conflict(1, 10, id(4, 1), r(1)), true);
+    let _ = leader.receive_from_life(3, next_life, 1, lost);
+    let _ = leader.receive(3, 1, matched(1, 11, r(2)));
+    let peer = leader.status().peers[1].clone();
+    assert_eq!((peer.matched, peer.suspect), (i(4), true));
+    let _ = leader.persist();
+    assert_eq!(leader.status().commit, i(10), "n3 has lost i11");
+    let _ = leader.sleep(HEARTBEAT_MS);
+    let _ = leader.receive_from_life(3, next_life, 1, flag(matched(1, 11, r(3)), true));
+    assert_eq!(leader.status().commit, i(11), "now it is on two disks");
+}
+
 /// Every answer to an append carries the flag, also a refusal.
 #[test]
 fn every_answer_of_a_suspect_is_flagged() {
