@@ -52,7 +52,7 @@ fn reached_by_majority_of_many<T: Copy + Ord>(
         .max()
 }
 
-/// Votes or pre-votes, at most one per node.
+/// Votes or pre-votes, at most one per voter.
 #[derive(Debug, Default)]
 pub(crate) struct Votes {
     granted: Vec<NodeId>,
@@ -60,8 +60,12 @@ pub(crate) struct Votes {
 }
 
 impl Votes {
-    /// Counts a vote. The first word of a node stands.
-    pub(crate) fn record(&mut self, voter: NodeId, granted: bool) {
+    /// Takes note of a vote that could count. The first word of a voter stands; those of others
+    /// would fill our memory.
+    pub(crate) fn record(&mut self, voter: NodeId, granted: bool, membership: &Membership) {
+        if !membership.is_voter(voter) {
+            return;
+        }
         if self.granted.contains(&voter) || self.refused.contains(&voter) {
             return;
         }
@@ -72,7 +76,8 @@ impl Votes {
         }
     }
 
-    /// Whether a majority of the voters granted.
+    /// Whether a majority of the voters granted. A snapshot that is installed meanwhile may bring
+    /// others than those whose votes were noted.
     pub(crate) fn is_won(&self, membership: &Membership) -> bool {
         let counted = self
             .granted
@@ -101,9 +106,10 @@ mod tests {
         for count in 1..=7u64 {
             for granted in 0..=count {
                 let mut votes = Votes::default();
-                (1..=granted).for_each(|id| votes.record(node(id), true));
+                let voters = voters(count);
+                (1..=granted).for_each(|id| votes.record(node(id), true, &voters));
                 assert_eq!(
-                    votes.is_won(&voters(count)),
+                    votes.is_won(&voters),
                     granted * 2 > count,
                     "{granted} of {count} votes"
                 );
@@ -115,11 +121,11 @@ mod tests {
     #[test]
     fn votes_of_learners_and_strangers_do_not_count() {
         let mut votes = Votes::default();
-        votes.record(node(1), true);
-        votes.record(node(90), true);
-        votes.record(node(91), true);
+        for id in [1, 90, 91] {
+            votes.record(node(id), true, &voters(3));
+        }
         assert!(!votes.is_won(&voters(3)));
-        votes.record(node(2), true);
+        votes.record(node(2), true, &voters(3));
         assert!(votes.is_won(&voters(3)));
         assert!(
             !Votes::default().is_won(&Membership::default()),
@@ -127,13 +133,33 @@ mod tests {
         );
     }
 
+    /// Scenario A13: their words are read, and need no room.
+    #[test]
+    fn votes_of_strangers_are_not_kept_however_many_they_are() {
+        let mut votes = Votes::default();
+        for stranger in 100..10_000 {
+            votes.record(node(stranger), stranger % 2 == 0, &voters(3));
+        }
+        assert_eq!(votes.granted.len() + votes.refused.len(), 0);
+    }
+
+    /// Scenario C07: a snapshot that is installed during a campaign brings other voters.
+    #[test]
+    fn votes_of_those_that_are_voters_no_more_do_not_count() {
+        let mut votes = Votes::default();
+        for id in [1, 4, 5] {
+            votes.record(node(id), true, &voters(5));
+        }
+        assert!(votes.is_won(&voters(5)));
+        assert!(!votes.is_won(&voters(3)), "only one of the three granted");
+    }
+
     #[test]
     fn a_node_votes_once_per_campaign() {
         let mut votes = Votes::default();
-        votes.record(node(2), true);
-        votes.record(node(2), true);
-        votes.record(node(3), false);
-        votes.record(node(3), true);
+        for (id, granted) in [(2, true), (2, true), (3, false), (3, true)] {
+            votes.record(node(id), granted, &voters(3));
+        }
         assert!(
             !votes.is_won(&voters(3)),
             "one voter granted; the other refused first"

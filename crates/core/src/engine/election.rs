@@ -74,9 +74,10 @@ impl Engine {
         let Role::PreCandidate(votes) = &mut self.role else {
             return;
         };
-        votes.record(from, granted);
+        let membership = self.memberships.latest();
+        votes.record(from, granted, membership);
         // Its disk may have become full or stuck since it asked.
-        if votes.is_won(self.memberships.latest()) && self.may_campaign() {
+        if votes.is_won(membership) && self.may_campaign() {
             self.start_campaign(false);
         }
     }
@@ -101,11 +102,12 @@ impl Engine {
         let Role::Candidate(campaign) = &mut self.role else {
             return;
         };
-        campaign.votes.record(from, granted);
+        let membership = self.memberships.latest();
+        campaign.votes.record(from, granted, membership);
         // With every other vote in hand the own one may still be missing on disk. Leading is
         // then refused too: the term itself would not survive a restart.
         let is_own_vote_durable = self.writes.is_confirmed(campaign.own_vote);
-        if is_own_vote_durable && campaign.votes.is_won(self.memberships.latest()) {
+        if is_own_vote_durable && campaign.votes.is_won(membership) {
             self.start_leading();
         }
     }
