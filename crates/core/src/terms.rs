@@ -80,19 +80,17 @@ impl TermStarts {
     /// The newest entry with neither a later index nor a later term than `bound`. It is the last
     /// place where a log that ends its agreement before `bound` may agree with this one.
     pub(crate) fn newest_within(&self, bound: EntryId) -> EntryId {
-        let mut end = self.last;
-        for &start in self.starts.iter().rev() {
-            let index = end.min(bound.index);
-            if start.term <= bound.term && start.index <= index {
-                return EntryId::new(index, start.term);
-            }
-            end = start.index.prev();
+        let is_within = |start: &EntryId| start.term <= bound.term && start.index <= bound.index;
+        // Neither falls along the log. A peer that refuses appends may be many terms behind.
+        let beyond = self.starts.partition_point(is_within);
+        let start = beyond.checked_sub(1).and_then(|run| self.starts.get(run));
+        let start = start.unwrap_or(&self.before);
+        if !is_within(start) {
+            return EntryId::NONE;
         }
-        let index = end.min(bound.index);
-        if self.before.term <= bound.term && self.before.index <= index {
-            return EntryId::new(index, self.before.term);
-        }
-        EntryId::NONE
+        let next = self.starts.get(beyond);
+        let end = next.map_or(self.last, |next| next.index.prev());
+        EntryId::new(end.min(bound.index), start.term)
     }
 
     /// Adds entries that stand right behind the last one.
@@ -176,6 +174,42 @@ mod tests {
         );
         assert_eq!(sample().newest_within(id(2, 9)), id(2, 1));
         assert_eq!(sample().newest_within(id(9, 0)), EntryId::NONE);
+    }
+
+    /// Any log: what was purged ends anywhere, and terms start anywhere behind it.
+    fn random_terms(rng: &mut fastrand::Rng) -> TermStarts {
+        let before = match rng.u64(0..4) {
+            0 => EntryId::NONE,
+            index => id(index, rng.u64(1..4)),
+        };
+        let mut terms = TermStarts::default();
+        terms.reset(before);
+        for _ in 0..rng.usize(0..6) {
+            let start = id(terms.last.next().get(), before.term.get() + rng.u64(1..9));
+            if start.term > terms.last_id().term {
+                terms.starts.push(start);
+                terms.last = start.index.plus(rng.u64(0..3));
+            }
+        }
+        terms
+    }
+
+    #[test]
+    fn the_newest_entry_within_a_bound_is_the_one_that_a_walk_from_the_end_finds() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for _ in 0..500 {
+            let terms = random_terms(&mut rng);
+            let id_at = |index| Some(EntryId::new(index, terms.term_at(index)?));
+            let newest_first = (0..=terms.last.get()).rev().map(LogIndex::new);
+            let known: Vec<EntryId> = newest_first.filter_map(id_at).collect();
+            for (index, term) in (0..22).flat_map(|index| (0..14).map(move |term| (index, term))) {
+                let bound = id(index, term);
+                let is_within = |at: &&EntryId| at.index <= bound.index && at.term <= bound.term;
+                let walked = known.iter().find(is_within).copied();
+                let walked = walked.unwrap_or(EntryId::NONE);
+                assert_eq!(terms.newest_within(bound), walked, "{bound}: {terms:?}");
+            }
+        }
     }
 
     /// Scenario B10
