@@ -82,11 +82,9 @@ impl ConfirmedReads {
 /// The reads of a leader.
 #[derive(Debug, Default)]
 pub(crate) struct LeaderReads {
-    /// Waiting for the first commit of the leader's own term: until then it cannot know what is
-    /// committed (scenario E01).
-    before_own_commit: Vec<Reader>,
-    /// Since when the oldest of them waits.
-    held_since: Option<Time>,
+    /// Waiting for the first commit of the leader's own term, oldest first, each with the time of
+    /// its arrival: until then the leader cannot know what is committed (scenario E01).
+    before_own_commit: VecDeque<(Reader, Time)>,
     /// Waiting for the next round, each with the commit index at its arrival.
     next: Vec<(Reader, LogIndex)>,
     /// Waiting for answers to this round, first sent after they had arrived (scenario E02).
@@ -101,26 +99,21 @@ impl LeaderReads {
 
     /// Keeps a read until the leader has committed an entry of its term.
     pub(crate) fn hold(&mut self, reader: Reader, now: Time) {
-        self.held_since.get_or_insert(now);
-        self.before_own_commit.push(reader);
+        self.before_own_commit.push_back((reader, now));
     }
 
-    /// Since when a read waits for the leader's first commit.
-    pub(crate) const fn held_since(&self) -> Option<Time> {
-        self.held_since
-    }
-
-    /// Takes out the reads that wait for the leader's first commit: it does not come.
-    pub(crate) fn take_held(&mut self) -> Vec<Reader> {
-        self.held_since = None;
-        core::mem::take(&mut self.before_own_commit)
+    /// Takes out the oldest read that waits for the leader's first commit, if since a time that is
+    /// too long ago.
+    pub(crate) fn expire_held(&mut self, is_too_long: impl Fn(Time) -> bool) -> Option<Reader> {
+        let is_over = |&mut (_, since): &mut (Reader, Time)| is_too_long(since);
+        let (reader, _) = self.before_own_commit.pop_front_if(is_over)?;
+        Some(reader)
     }
 
     /// The leader has committed an entry of its term, and everything up to `commit`.
     pub(crate) fn own_term_committed(&mut self, commit: LogIndex) {
-        let held = self.take_held();
-        self.next
-            .extend(held.into_iter().map(|reader| (reader, commit)));
+        let held = self.before_own_commit.drain(..);
+        self.next.extend(held.map(|(reader, _)| (reader, commit)));
     }
 
     /// A read that arrived while everything up to `commit` was committed.
@@ -156,7 +149,8 @@ impl LeaderReads {
     pub(crate) fn into_waiting(self) -> impl Iterator<Item = Reader> {
         let asked = self.asked.map_or_else(Vec::new, |(_, reads)| reads);
         let stamped = asked.into_iter().chain(self.next).map(|(reader, _)| reader);
-        stamped.chain(self.before_own_commit)
+        let held = self.before_own_commit.into_iter();
+        stamped.chain(held.map(|(reader, _)| reader))
     }
 }
 

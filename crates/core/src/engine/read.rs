@@ -55,15 +55,12 @@ impl Engine {
         for read in self.confirmed_reads.take_beyond(self.commit, is_over) {
             self.refuse_read(read, Refusal::TimedOut);
         }
-        let Role::Leader(leadership) = &mut self.role else {
-            return;
-        };
-        if leadership.reads.held_since().is_some_and(is_over) {
-            for reader in leadership.reads.take_held() {
-                match reader {
-                    Reader::Local(read) => self.refuse_read(read, Refusal::TimedOut),
-                    Reader::Peer(node, life, read) => self.answer_read((node, life), read, None),
-                }
+        while let Role::Leader(leadership) = &mut self.role
+            && let Some(reader) = leadership.reads.expire_held(is_over)
+        {
+            match reader {
+                Reader::Local(read) => self.refuse_read(read, Refusal::TimedOut),
+                Reader::Peer(node, life, read) => self.answer_read((node, life), read, None),
             }
         }
     }

@@ -212,6 +212,30 @@ fn a_forwarded_read_that_is_never_answered_times_out_while_the_leader_is_heard()
     assert!(refused(&bench.sleep(HEARTBEAT_MS), 7, Refusal::TimedOut));
 }
 
+/// Scenario E04: the followers are there, and have no room for the first entry of the term.
+#[test]
+fn a_read_that_waits_for_a_first_commit_times_out_with_its_own_patience() {
+    let mut leader = node_of(3).with_log(&[1, 1]).applied(2).leader();
+    let _ = leader.persist();
+    let mut beat = |round: u64| {
+        let read = [0, 8].contains(&round).then(|| leader.read(round));
+        let actions = leader.sleep(HEARTBEAT_MS);
+        let _ = leader.receive(2, 2, matched(2, 0, r(round + 1)));
+        assert_eq!(read.unwrap_or_default(), [], "it waits");
+        actions
+    };
+    let beats = ELECTION_MAX_MS / HEARTBEAT_MS;
+    for round in 0..beats - 1 {
+        assert!(!refused(&beat(round), 0, Refusal::TimedOut), "too early");
+    }
+    let actions = beat(beats - 1);
+    assert!(refused(&actions, 0, Refusal::TimedOut));
+    assert!(!refused(&actions, 8, Refusal::TimedOut), "it came later");
+    let _ = leader.receive(2, 2, matched(2, 3, r(beats)));
+    let actions = leader.receive(2, 2, matched(2, 3, r(beats + 1)));
+    assert_eq!(ready(&actions), [(8, 3)]);
+}
+
 /// Scenario E04: the index is known, and what it needs never comes.
 #[test]
 fn a_read_at_a_follower_that_is_cut_off_behind_its_index_ends() {
