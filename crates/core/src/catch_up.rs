@@ -44,6 +44,11 @@ impl CatchUp {
         self.since = now;
     }
 
+    /// The peer lacks what it held: it has to keep up anew, by a round that ends from now on.
+    pub(crate) const fn fell_back(&mut self) {
+        self.is_fast = false;
+    }
+
     /// Whether the last round was short enough, and this one still can be.
     pub(crate) fn is_caught_up(&self, matched: LogIndex, now: Time, patience: Duration) -> bool {
         self.is_fast && (matched >= self.target || now.since(self.since) <= patience)

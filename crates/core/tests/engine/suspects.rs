@@ -3,14 +3,15 @@
 //! disk comes to be suspect is the log's.
 
 use quorate_core::{
-    Action, AppendOutcome, Body, Entries, EntryId, Event, Floor, Incarnation, Message, RoleName,
-    Round, SnapshotOutcome,
+    Action, AppendOutcome, Body, ChangeRefusal, Entries, EntryId, Event, Floor, Incarnation,
+    Message, RoleName, Round, SnapshotOutcome,
 };
 
 use super::support::bench::{
     Bench, append, conflict, heartbeat, is_told, life_of, matched, node_of, only_send,
     pre_vote_request, said_to, saved, vote_request,
 };
+use super::support::changes::{self, answers, members, promote, refused};
 use super::support::outcomes::{ask_transfer, transfer_ends};
 use super::support::snapshots::snapshot_reply;
 use super::support::{HEARTBEAT_MS, entries, i, id, n, r, t};
@@ -252,6 +253,27 @@ fn a_leader_believes_a_peer_that_confirms_less_than_before_in_a_later_round() {
     let _ = leader.receive(3, 1, flag(matched(1, 7, r(1)), true));
     assert_eq!(leader.status().peers[1].matched, i(7));
     assert_eq!(leader.status().commit, i(10));
+}
+
+/// Scenarios A20, C11: it kept up, lost entries and does not know that it did.
+#[test]
+fn a_learner_that_lost_entries_is_not_promoted_before_it_has_caught_up_again() {
+    for lost in [matched(1, 4, r(1)), conflict(1, 10, id(4, 1), r(1))] {
+        let past = node_of(3).among(members(&[1, 2, 3], &[4]));
+        let mut leader = changes::settled_leader(past);
+        let _ = leader.confirmed_by([4], 1);
+        let _ = leader.propose(&["b", "c", "d", "e", "f", "g", "h", "i", "j"]);
+        let _ = leader.persist();
+        let _ = leader.confirmed_by([2, 3, 4], 10);
+        let _ = leader.sleep(HEARTBEAT_MS);
+        let _ = leader.receive(4, 1, lost);
+        assert_eq!(leader.status().peers[2].matched, i(4));
+        let actions = leader.change(promote(4));
+        assert_eq!(answers(&actions), [refused(ChangeRefusal::NotCaughtUp)]);
+        let _ = leader.receive(4, 1, matched(1, 10, r(1)));
+        let actions = leader.change(promote(4));
+        assert_eq!(answers(&actions), [Ok(id(11, 1))]);
+    }
 }
 
 /// Scenario A20: what a peer lost does not commit anything new.
