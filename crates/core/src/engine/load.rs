@@ -99,17 +99,20 @@ impl Engine {
     }
 
     fn on_loaded_for_apply(&mut self, outcome: LoadOutcome) {
+        // A load is forgotten when a snapshot comes to replace the log, and none is asked until
+        // it has: what is gone was lost.
+        debug_assert!(
+            self.snapshots.installing().is_none(),
+            "entries of a log that is being replaced are not waited for"
+        );
         let from = self.applies.handed().next();
         match outcome {
             LoadOutcome::Found(entries) if self.are_ours(&entries, from) => {
                 // What is not committed may be replaced before it is its turn.
                 self.applies.keep_loaded(entries.up_to_index(self.commit));
             }
-            // While a snapshot replaces the log, its entries may be gone before that is known.
-            LoadOutcome::Gone if self.snapshots.installing().is_none() => {
-                self.stop(Violation::CommittedMissing { from });
-            }
-            LoadOutcome::Found(_) | LoadOutcome::Gone | LoadOutcome::Failed => {
+            LoadOutcome::Gone => self.stop(Violation::CommittedMissing { from }),
+            LoadOutcome::Found(_) | LoadOutcome::Failed => {
                 self.applies
                     .retry_load_at(self.now.after(self.config.heartbeat_interval));
             }
