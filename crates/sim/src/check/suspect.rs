@@ -2,7 +2,7 @@
 //! lack them, and counts as whole again only when its log is as recent as the one it lost. What an
 //! earlier life of it said of its log is nothing to go by (scenario F07).
 
-use quorate_core::{EntryId, NodeId, Round};
+use quorate_core::{EntryId, NodeId};
 
 use super::{Check, LifeId, Property, broken};
 use crate::world::is_as_recent;
@@ -34,38 +34,37 @@ pub(crate) fn ends(node: NodeId, last: EntryId, lost: EntryId) -> Check {
 /// What a leader heard of a peer in its term.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hearsay {
-    /// The latest life that it heard of.
+    /// The latest life that it believed.
     life: u64,
-    /// The newest round that was answered.
-    round: Round,
     /// Whether the peer was believed to have lost entries after that.
     is_suspect: bool,
 }
 
 impl Hearsay {
-    /// `leader` heard the answer that the life `life` of `peer` gave to `round`, and now believes
-    /// that it lost entries or not. A life that has ended may not change that by an answer to a
-    /// round that a later one has answered.
+    /// `leader` heard an answer of the life `life` of `peer`, took or dropped it, and now believes
+    /// that the peer lost entries or not. A life that has ended says nothing of what a later one
+    /// holds, whatever it answers.
     pub(crate) fn hears(
         &mut self,
         leader: LifeId,
         peer: NodeId,
-        (life, round): (u64, Round),
+        (life, is_taken): (u64, bool),
         is_suspect: bool,
     ) -> Check {
-        if life < self.life && round <= self.round && is_suspect != self.is_suspect {
+        let is_believed = is_taken || is_suspect != self.is_suspect;
+        if is_believed && life < self.life {
             return broken(
                 Property::SuspectRule,
                 format_args!(
                     "{leader} believes what life {life} of {peer} says of its log (suspect: \
-                     {is_suspect}), and has heard life {}",
+                     {is_suspect}), and has believed life {}",
                     self.life
                 ),
             );
         }
-        self.life = self.life.max(life);
-        self.round = self.round.max(round);
-        self.is_suspect = is_suspect;
+        if is_believed {
+            (self.life, self.is_suspect) = (life, is_suspect);
+        }
         Ok(())
     }
 }
@@ -87,14 +86,17 @@ mod tests {
     }
 
     #[test]
-    fn fires_when_an_earlier_life_makes_a_suspect_whole() {
-        let mut heard = Hearsay::default();
-        let mut hears =
-            |of, round, is_suspect| heard.hears(life(1), n(2), (of, Round::new(round)), is_suspect);
-        assert!(hears(1, 4, false).is_ok() && hears(2, 5, true).is_ok());
-        assert!(hears(1, 4, true).is_ok(), "it is late, and not believed");
-        must_fire(Property::SuspectRule, hears(1, 5, false));
-        assert!(hears(1, 6, false).is_ok(), "as if the other had ended");
-        assert!(hears(2, 5, true).is_ok());
+    fn fires_when_an_earlier_life_is_believed() {
+        let heard = |word, is_suspect| {
+            let mut heard = Hearsay::default();
+            for of in [1, 1, 2] {
+                assert!(heard.hears(life(1), n(2), (of, true), of == 2).is_ok());
+            }
+            heard.hears(life(1), n(2), word, is_suspect)
+        };
+        assert!(heard((1, false), true).is_ok(), "it is late, and dropped");
+        must_fire(Property::SuspectRule, heard((1, true), true));
+        must_fire(Property::SuspectRule, heard((1, false), false));
+        assert!(heard((2, true), false).is_ok() && heard((3, true), false).is_ok());
     }
 }

@@ -47,12 +47,11 @@ pub(super) enum Cause {
     },
     /// The room on a disk is told.
     Room(u64),
-    /// A follower answers an append, or an offer, of `round` of term `asked`.
+    /// A follower answers an append, or an offer, of term `asked`.
     Answer {
         from: NodeId,
         sender: Incarnation,
         asked: Term,
-        round: Round,
     },
     /// Time has passed.
     Tick,
@@ -99,14 +98,11 @@ impl Cause {
                 from: message.from,
                 last: *last,
             },
-            Body::AppendReply { asked, round, .. } | Body::SnapshotReply { asked, round, .. } => {
-                Self::Answer {
-                    from: message.from,
-                    sender: message.sender,
-                    asked: *asked,
-                    round: *round,
-                }
-            }
+            Body::AppendReply { asked, .. } | Body::SnapshotReply { asked, .. } => Self::Answer {
+                from: message.from,
+                sender: message.sender,
+                asked: *asked,
+            },
             Body::Append { .. } | Body::SnapshotOffer { .. } => Self::Append { term: message.term },
             Body::TimeoutNow { round } => Self::TimeoutNow {
                 from: message.from,

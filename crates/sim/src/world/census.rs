@@ -205,27 +205,34 @@ impl World {
     }
 
     /// What a leader believes of a peer that has just answered, and of whom it has asked in vain.
-    pub(super) fn observe_flag(&mut self, id: LifeId, cause: Cause, status: &Status) -> Check {
+    pub(super) fn observe_answer(
+        &mut self,
+        id: LifeId,
+        cause: Cause,
+        before: &Glimpse,
+        status: &Status,
+    ) -> Check {
         let peers = &status.peers;
         let mut said = None;
         if let Cause::Answer {
             from,
             sender,
             asked,
-            round,
         } = cause
             && asked == status.term
         {
+            let is_taken = before.counters.dropped == status.counters.dropped;
             let mut names = self.nodes[from].names.iter();
             let number = names.position(|name| *name == sender);
-            said = number.map(|number| (from, (number as u64, round)));
+            said = number.map(|number| (from, (number as u64, is_taken)));
         }
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
-        // Who was removed and is added again is asked like anybody else.
+        // Who was removed and is added again is asked, and heard, like anybody else.
         let is_peer = |node: &NodeId| peers.iter().any(|peer| peer.id == *node);
         life.asked_in_vain.retain(is_peer);
+        life.hearsay.retain(|node, _| is_peer(node));
         let Some((from, answer)) = said else {
             return Ok(());
         };

@@ -64,7 +64,7 @@ impl World {
         self.observe_state(id, cause, before, after, &status, actions)?;
         if after.role == RoleName::Leader {
             self.observe_quorum(id)?;
-            self.observe_flag(id, cause, &status)?;
+            self.observe_answer(id, cause, before, &status)?;
             for peer in &status.peers {
                 bounded_memory::awaits(node, peer.inflight, &self.knobs.engine)?;
                 let belief = Belief {
