@@ -45,6 +45,8 @@ mod paper_snapshots;
 #[cfg(test)]
 mod paper_transfer;
 #[cfg(test)]
+mod pauses;
+#[cfg(test)]
 mod random_histories;
 #[cfg(test)]
 mod random_memberships;
