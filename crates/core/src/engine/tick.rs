@@ -30,11 +30,8 @@ impl Engine {
                 Timeout::new(self.election_at, TimeoutReason::Election)
             }
         };
-        let reads = [self.forwarded.oldest(), self.oldest_stranded_read()];
-        let oldest = reads.into_iter().flatten().min();
-        let read = oldest.map(|since| since.after(self.read_patience()));
         timeout
-            .or_sooner(read, TimeoutReason::ReadTimeout)
+            .or_sooner(self.read_deadline(), TimeoutReason::ReadTimeout)
             .or_sooner(self.applies.retry_at(), TimeoutReason::LoadRetry)
             .or_sooner(self.snapshots.retry_at(), TimeoutReason::SnapshotRetry)
     }
