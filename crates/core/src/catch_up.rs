@@ -44,6 +44,11 @@ impl CatchUp {
         self.since = now;
     }
 
+    /// The peer holds less than it did: its last round says nothing of how long it will take now.
+    pub(crate) const fn begin_anew(&mut self) {
+        self.is_fast = false;
+    }
+
     /// Whether the last round was short enough, and this one still can be.
     pub(crate) fn is_caught_up(&self, matched: LogIndex, now: Time, patience: Duration) -> bool {
         self.is_fast && (matched >= self.target || now.since(self.since) <= patience)

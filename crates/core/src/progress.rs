@@ -260,6 +260,7 @@ impl Progress {
         self.matched = self.matched.min(matched);
         self.matched_in = round;
         self.regressed = true;
+        self.catch_up.begin_anew();
         self.commit_told = self.commit_told.min(self.matched);
         self.probe_from(self.matched.next());
     }

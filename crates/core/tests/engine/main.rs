@@ -15,6 +15,8 @@ mod interaction;
 #[cfg(test)]
 mod lease_clocks;
 #[cfg(test)]
+mod lost_learner;
+#[cfg(test)]
 mod membership_clusters;
 #[cfg(test)]
 mod order;
