@@ -205,7 +205,8 @@ pub enum Refusal {
         /// The limit, in bytes.
         limit_bytes: u64,
     },
-    /// The leader did not answer in time, or the target of a transfer did not win in time.
+    /// The leader did not answer in time or bring the entries that a read needs, this node's disk
+    /// did not take them in time, or the target of a transfer did not win in time.
     TimedOut,
     /// Leadership is being handed over: ask the next leader.
     HandingOver,

@@ -61,6 +61,15 @@ impl Change {
     /// # Errors
     /// Why the change makes no sense there.
     pub(crate) fn applied_to(&self, membership: &Membership) -> Result<Membership, ChangeRefusal> {
+        let wanted = self.made_of(membership)?;
+        // Nobody could read the entry: there may have been too many from the founding on.
+        if wanted.members().count() > Membership::MAX_MEMBERS {
+            return Err(ChangeRefusal::TooManyMembers);
+        }
+        Ok(wanted)
+    }
+
+    fn made_of(&self, membership: &Membership) -> Result<Membership, ChangeRefusal> {
         let node = self.node();
         match self {
             Self::AddLearner { address, .. } => {
@@ -110,11 +119,7 @@ impl Change {
         address: &str,
     ) -> Result<Membership, ChangeRefusal> {
         check_address(address)?;
-        let added = membership.with_learner(node).with_address(node, address);
-        if added.members().count() > Membership::MAX_MEMBERS {
-            return Err(ChangeRefusal::TooManyMembers);
-        }
-        Ok(added)
+        Ok(membership.with_learner(node).with_address(node, address))
     }
 }
 

@@ -92,8 +92,8 @@ pub struct Engine {
     is_role_news: bool,
     counters: Counters,
     outbox: Outbox,
-    /// The last tick came late enough to count as a pause.
-    was_late: bool,
+    /// A pause has put off an election, and no leader was heard since.
+    is_excused: bool,
     is_stopped: bool,
 }
 
@@ -132,8 +132,8 @@ struct Leadership {
     /// A majority was heard at this time or later. The start of the term and the end of a pause
     /// count too.
     quorum_heard_at: Time,
-    /// When the last pause ended, or the leadership began: who is silent since before need not be
-    /// out of reach.
+    /// When the last pause that was forgiven ended, or the leadership began: who is silent since
+    /// before need not be out of reach.
     awake_since: Time,
 }
 
@@ -153,7 +153,9 @@ struct Transfer {
 struct Joining {
     change: ChangeId,
     node: NodeId,
-    since: Time,
+    /// When it was heard last; that it was not counts from when it was asked for. Pauses of this
+    /// process do not count here and below.
+    heard_at: Time,
     /// The rounds of catching up that were over before.
     rounds_before: u32,
     /// The most that it was known to hold: of the log, and of a snapshot in bytes.

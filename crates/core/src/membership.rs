@@ -57,13 +57,19 @@ impl Membership {
     }
 
     /// The same, with the address at which `node` can be reached. Who is no member has none, and
-    /// what is longer than [`Self::MAX_ADDRESS_BYTES`] is no address.
+    /// what is longer than [`Self::MAX_ADDRESS_BYTES`] is no address. An empty one takes away what
+    /// was known.
     #[must_use]
     pub fn with_address(mut self, node: NodeId, address: impl Into<String>) -> Self {
         let address = address.into();
         if self.contains(node) && address.len() <= Self::MAX_ADDRESS_BYTES {
             let members = Arc::make_mut(&mut self.0);
-            members.addresses.insert(node, address);
+            // In the bytes of a membership an empty one is none.
+            if address.is_empty() {
+                members.addresses.remove(&node);
+            } else {
+                members.addresses.insert(node, address);
+            }
         }
         self
     }
@@ -223,6 +229,14 @@ mod tests {
     #[test]
     fn a_membership_survives_its_bytes_with_every_member_and_address() {
         assert_eq!(Membership::decode(&sample().encode()), Ok(sample()));
+    }
+
+    /// Scenario C05
+    #[test]
+    fn an_empty_address_is_none_before_its_bytes_as_behind_them() {
+        let moved = sample().with_address(node(1), "");
+        assert_eq!(moved.address(node(1)), None);
+        assert_eq!(Membership::decode(&moved.encode()), Ok(moved));
     }
 
     #[test]

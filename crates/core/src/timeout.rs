@@ -25,7 +25,7 @@ pub enum TimeoutReason {
     CheckQuorum,
     /// The leader's own disk does not answer: stop leading (scenario B17).
     StorageStall,
-    /// The leader did not answer a forwarded read.
+    /// A read has waited for too long: for the leader's answer, for entries, or for the disk.
     ReadTimeout,
     /// Try again to load entries from disk.
     LoadRetry,

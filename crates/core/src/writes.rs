@@ -13,6 +13,8 @@ pub(crate) struct Writes {
     /// The newest save of the hard state, confirmed or not.
     hard_state: WriteId,
     pending: VecDeque<Pending>,
+    /// A pause was forgiven to every write up to this one.
+    forgiven: WriteId,
     /// The log is durable up to here.
     durable: LogIndex,
 }
@@ -34,6 +36,7 @@ impl Writes {
             confirmed: WriteId::NONE,
             hard_state: WriteId::NONE,
             pending: VecDeque::new(),
+            forgiven: WriteId::NONE,
             durable,
         }
     }
@@ -138,9 +141,12 @@ impl Writes {
     }
 
     /// The process did not run for a while: a confirmation may be waiting in its queues, so the
-    /// disk's time counts from now.
+    /// disk's time counts from now. Once for each write: a disk that is stuck must not be excused
+    /// for ever by pauses that come again and again.
     pub(crate) fn forgive_pause(&mut self, now: Time) {
-        for pending in &mut self.pending {
+        let forgiven = core::mem::replace(&mut self.forgiven, self.issued);
+        let pending = self.pending.iter_mut().rev();
+        for pending in pending.take_while(|pending| pending.write > forgiven) {
             pending.issued_at = now;
         }
     }

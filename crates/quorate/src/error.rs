@@ -74,8 +74,8 @@ pub enum ReadError {
         /// The leader, where one is known.
         leader: Option<NodeId>,
     },
-    /// The leader did not answer in time.
-    #[error("the leader did not answer in time")]
+    /// The leader did not answer in time, or this node's disk did not take what the read needs.
+    #[error("the read could not be served in time")]
     TimedOut,
     /// The closure panicked. The node goes on.
     #[error("the read closure panicked")]

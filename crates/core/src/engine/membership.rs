@@ -53,7 +53,7 @@ impl Engine {
         leadership.joining = Some(Joining {
             change,
             node: *node,
-            since: self.now,
+            heard_at: self.now,
             rounds_before: leadership.peer(*node).map_or(0, Progress::rounds),
             reached: (LogIndex::NONE, 0),
             moved_at: self.now,
@@ -262,7 +262,7 @@ impl Engine {
         }
     }
 
-    /// Takes note of what the node that is to be a voter has got, if one is.
+    /// Takes note of when the node that is to be a voter was heard, if one is, and of what it has.
     fn note_joining(&mut self) -> Option<Joining> {
         let Role::Leader(leadership) = &mut self.role else {
             return None;
@@ -270,6 +270,7 @@ impl Engine {
         let joining = leadership.joining.as_mut()?;
         let mut peers = leadership.peers.iter();
         if let Some(peer) = peers.find(|peer| peer.id == joining.node) {
+            joining.heard_at = joining.heard_at.max(peer.heard_at);
             let (index, bytes) = joining.reached;
             let reached = (index.max(peer.matched()), bytes.max(peer.snapshot_bytes()));
             if reached != joining.reached {
@@ -286,16 +287,13 @@ impl Engine {
         let Role::Leader(leadership) = &self.role else {
             return false;
         };
-        let peer = leadership.peer(joining.node);
-        let heard_at = peer.map_or(joining.since, |peer| peer.heard_at.max(joining.since));
-        // A pause says nothing of the node.
         let is_over = |since: Time, timeouts| {
             let patience = self.config.election_timeout_max.saturating_mul(timeouts);
-            self.now.since(since.max(leadership.awake_since)) > patience
+            self.now.since(since) > patience
         };
-        let rounds = peer.map_or(0, Progress::rounds);
+        let rounds = leadership.peer(joining.node).map_or(0, Progress::rounds);
         let is_slow = rounds.saturating_sub(joining.rounds_before) >= MAX_CATCH_UP_ROUNDS;
-        is_over(heard_at, MAX_SILENCE)
+        is_over(joining.heard_at, MAX_SILENCE)
             || is_over(joining.moved_at, MAX_STANDSTILL)
             || (is_free && is_slow)
     }

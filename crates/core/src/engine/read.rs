@@ -2,6 +2,7 @@
 //! the read arrived; a follower asks the leader for the index to wait for.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::{Engine, Role};
 use crate::quorum::reached_by_majority;
@@ -36,14 +37,24 @@ impl Engine {
         self.confirmed_reads.push(read, index, self.now);
     }
 
-    /// The oldest read that waits for entries that this node does not know to be committed. They
-    /// may never come: the leader is gone, or has no room here to send them to.
-    pub(super) fn oldest_stranded_read(&self) -> Option<Time> {
-        self.confirmed_reads.oldest_beyond(self.commit)
+    /// When the next read will have waited for too long.
+    pub(super) fn read_deadline(&self) -> Option<Time> {
+        let stranded = self.confirmed_reads.oldest_beyond(self.commit);
+        let asked = [self.forwarded.oldest(), stranded].into_iter().flatten();
+        let asked = asked.min().map(|since| since.after(self.read_patience()));
+        let unwritten = self.confirmed_reads.oldest_beyond(self.writes.durable());
+        let unwritten = unwritten.map(|since| since.after(self.disk_patience()));
+        [asked, unwritten].into_iter().flatten().min()
+    }
+
+    /// How long a read waits for this node's own disk.
+    fn disk_patience(&self) -> Duration {
+        self.config.storage_patience.max(self.read_patience())
     }
 
     /// Refuses reads that have waited for too long for what may never come: an answer of the
-    /// leader, the entries that it spoke of, or a leader's first commit (scenario E04).
+    /// leader, the entries that it spoke of (the leader is gone, or has no room here to send them
+    /// to), a disk that takes them (scenario B17), or a leader's first commit (scenario E04).
     pub(super) fn expire_reads(&mut self) {
         let (now, patience) = (self.now, self.read_patience());
         let is_over = |since: Time| since.after(patience) <= now;
@@ -52,7 +63,12 @@ impl Engine {
         {
             self.refuse_read(read, Refusal::TimedOut);
         }
-        for read in self.confirmed_reads.take_beyond(self.commit, is_over) {
+        let disk_patience = self.disk_patience();
+        let is_disk_stuck = |since: Time| since.after(disk_patience) <= now;
+        let reads = &mut self.confirmed_reads;
+        let mut stranded = reads.take_beyond(self.commit, is_over);
+        stranded.extend(reads.take_beyond(self.writes.durable(), is_disk_stuck));
+        for read in stranded {
             self.refuse_read(read, Refusal::TimedOut);
         }
         while let Role::Leader(leadership) = &mut self.role

@@ -115,7 +115,7 @@ impl Engine {
             is_role_news: false,
             counters: Counters::default(),
             outbox: Outbox::default(),
-            was_late: false,
+            is_excused: false,
             is_stopped: false,
             config,
             hard,

@@ -53,6 +53,7 @@ impl Engine {
         }
         self.heard_leader_at = self.now;
         self.postpone_election();
+        self.is_excused = false;
     }
 
     /// Gives up leading or campaigning in the present term, without knowing a leader.

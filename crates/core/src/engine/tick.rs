@@ -1,5 +1,6 @@
 //! What the passing of time causes, and when the engine next wants to be told of it.
 
+use core::mem;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -29,29 +30,18 @@ impl Engine {
                 Timeout::new(self.election_at, TimeoutReason::Election)
             }
         };
-        let reads = [self.forwarded.oldest(), self.oldest_stranded_read()];
-        let oldest = reads.into_iter().flatten().min();
-        let read = oldest.map(|since| since.after(self.read_patience()));
         timeout
-            .or_sooner(read, TimeoutReason::ReadTimeout)
+            .or_sooner(self.read_deadline(), TimeoutReason::ReadTimeout)
             .or_sooner(self.applies.retry_at(), TimeoutReason::LoadRetry)
             .or_sooner(self.snapshots.retry_at(), TimeoutReason::SnapshotRetry)
     }
 
     pub(super) fn on_tick(&mut self, now: Time) {
-        let margin = self.config.election_timeout_min / 4;
-        // Nothing is due before the last tick, so most ticks need not ask what is.
-        let is_late = now.since(self.now) > margin && now > self.next_timeout().at.after(margin);
+        let pause = self.pause_until(now);
         self.now = self.now.max(now);
-        // A host that is late every time must not be without elections and check-quorum for
-        // ever, so a pause is forgiven once.
-        if is_late && !self.was_late {
-            self.forgive_pause();
+        if let Some(pause) = pause {
+            self.wake_after(pause);
         }
-        if is_late && let Role::Leader(leadership) = &mut self.role {
-            leadership.lease.void();
-        }
-        self.was_late = is_late;
         self.applies.tick(self.now);
         self.snapshots.tick(self.now);
         self.expire_reads();
@@ -59,27 +49,54 @@ impl Engine {
             Role::Leader(_) => self.tick_leader(),
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
                 if self.now >= self.election_at {
+                    self.is_excused = false;
                     self.on_election_timeout();
                 }
             }
         }
     }
 
+    /// For how long the process did not run though it wanted to, if that counts as a pause.
+    fn pause_until(&self, now: Time) -> Option<Duration> {
+        let margin = self.config.election_timeout_min / 4;
+        // Nothing is due before the last tick, so most ticks need not ask what is.
+        if now.since(self.now) <= margin {
+            return None;
+        }
+        let wanted_at = self.next_timeout().at.max(self.now);
+        Some(now.since(wanted_at)).filter(|pause| *pause > margin)
+    }
+
     /// The process did not run when it wanted to. Silence during that time says nothing of the
     /// others: their messages may be waiting in our queues. So a pause never starts an election
-    /// by itself, nor does it end a leadership that the others may not have missed.
-    fn forgive_pause(&mut self) {
-        self.counters.pauses += 1;
-        self.writes.forgive_pause(self.now);
+    /// by itself, nor does it end a leadership that the others may not have missed. But a host that
+    /// is late again and again must not be without elections and check-quorum for ever: after one
+    /// pause the next is forgiven when those that are waited for were heard in between.
+    fn wake_after(&mut self, pause: Duration) {
+        let now = self.now;
+        self.writes.forgive_pause(now);
+        let heard_at = self.majority_heard_at();
         match &mut self.role {
             Role::Leader(leadership) => {
-                leadership.quorum_heard_at = self.now;
-                leadership.awake_since = self.now;
+                leadership.lease.void();
+                if let Some(joining) = &mut leadership.joining {
+                    joining.heard_at = joining.heard_at.after(pause);
+                    joining.moved_at = joining.moved_at.after(pause);
+                }
+                if heard_at < Some(leadership.awake_since) {
+                    return;
+                }
+                leadership.quorum_heard_at = now;
+                leadership.awake_since = now;
             }
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
+                if mem::replace(&mut self.is_excused, true) {
+                    return;
+                }
                 self.restart_election_timer();
             }
         }
+        self.counters.pauses += 1;
     }
 
     fn tick_leader(&mut self) {

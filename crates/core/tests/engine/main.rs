@@ -15,6 +15,8 @@ mod interaction;
 #[cfg(test)]
 mod lease_clocks;
 #[cfg(test)]
+mod lost_learner;
+#[cfg(test)]
 mod membership_clusters;
 #[cfg(test)]
 mod order;
@@ -44,6 +46,8 @@ mod paper_replication;
 mod paper_snapshots;
 #[cfg(test)]
 mod paper_transfer;
+#[cfg(test)]
+mod pauses;
 #[cfg(test)]
 mod random_histories;
 #[cfg(test)]

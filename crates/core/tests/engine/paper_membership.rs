@@ -328,6 +328,22 @@ fn a_full_membership_takes_nobody_in() {
     assert_eq!(leader.answer_to(remove(255)), Ok(id(2, 1)));
 }
 
+/// Nobody could read the entry, and the log could not go on behind it.
+#[test]
+fn a_cluster_that_was_founded_too_large_is_not_changed_to_one_that_still_is() {
+    let most = Membership::MAX_MEMBERS as u64;
+    let founders: Vec<u64> = (1..=most + 2).collect();
+    let mut leader = settled_leader(node_of(3).among(members(&founders, &[])));
+    for change in [remove(9), move_to(9, "b:1")] {
+        let answer = leader.answer_to(change);
+        assert_eq!(answer, refused(ChangeRefusal::TooManyMembers));
+    }
+    assert_eq!(leader.status().last, i(1), "the log stays as it is");
+    let one_too_many = members(&founders[..=Membership::MAX_MEMBERS], &[]);
+    let mut leader = settled_leader(node_of(3).among(one_too_many));
+    assert_eq!(leader.answer_to(remove(9)), Ok(id(2, 1)));
+}
+
 #[test]
 fn a_leader_without_room_on_its_disk_refuses_a_change() {
     let mut leader = settled_leader_of(1);

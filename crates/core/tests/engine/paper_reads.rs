@@ -261,6 +261,25 @@ fn a_read_at_a_follower_that_is_cut_off_behind_its_index_ends() {
     );
 }
 
+/// Scenarios B17, E04: the leader is heard, what the read needs is committed and known here, and
+/// the disk does not take it.
+#[test]
+fn a_read_at_a_follower_whose_disk_is_stuck_ends() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1]), 2));
+    let read = ReadId::new(7);
+    let _ = bench.read(7);
+    let index = Some(i(2));
+    let _ = bench.receive(2, 1, Body::ReadIndexReply { read, index });
+    let mut waited = 0;
+    while !refused(&bench.sleep(HEARTBEAT_MS), 7, Refusal::TimedOut) {
+        let _ = bench.receive(2, 1, heartbeat(id(1, 1), 2));
+        waited += HEARTBEAT_MS;
+        assert!(waited <= ELECTION_MAX_MS, "as long as a disk may take");
+    }
+    assert_eq!(ready(&bench.persist()), [], "each read ends once (E14)");
+}
+
 /// [Thesis 6.4]
 #[test]
 fn a_read_at_any_node_sees_what_was_committed_before_it() {

@@ -1,11 +1,11 @@
 //! PauseForgiven: a tick that comes late says nothing of the others, whose messages may be waiting
 //! in the queues of the process that slept; it never makes a follower campaign by itself, nor a
-//! leader give up, whose majority or disk may have answered. Only where ticks are late one after
-//! the other does time count: such a host is slow, not paused.
+//! leader give up, whose majority or disk may have answered. Only where one late tick follows
+//! another before anybody was heard does time count: such a host is slow, not paused.
 
 use std::time::Duration;
 
-use quorate_core::{NodeId, RoleName, Time};
+use quorate_core::{Config, NodeId, RoleName, Time};
 
 use super::{Check, Property, broken};
 
@@ -14,7 +14,14 @@ pub(crate) fn is_late(due: Time, now: Time, silence: Duration) -> bool {
     now > due.after(silence / 4)
 }
 
-/// A tick that came `late` by so much, the first late one in a row, took `node` from role
+/// Whether a tick that comes late is forgiven for certain, after one at `last` and with the process
+/// running until `until`: in that time somebody was heard, or it was found out that nobody was.
+pub(crate) fn is_forgiven(last: Option<Time>, until: Time, config: &Config) -> bool {
+    let found_out = config.election_timeout_max * 3 + config.storage_patience;
+    last.is_none_or(|last| until.since(last) > found_out)
+}
+
+/// A tick that came `late` by so much, the first late one for a while, took `node` from role
 /// `before` to `after`.
 pub(crate) fn ticked_late(
     node: NodeId,
@@ -32,7 +39,7 @@ pub(crate) fn ticked_late(
     Ok(())
 }
 
-/// Whether a leader, at the first tick in a row that came `late` by so much, gives up because
+/// Whether a leader, at the first tick for a while that came `late` by so much, gives up because
 /// nobody, or no disk, has answered.
 pub(crate) fn led_late(node: NodeId, late: Duration, gives_up: bool) -> Check {
     if !gives_up {
@@ -68,6 +75,17 @@ mod tests {
         let led = |gives_up| super::led_late(n(1), Duration::from_millis(90), gives_up);
         assert!(led(false).is_ok());
         must_fire(Property::PauseForgiven, led(true));
+    }
+
+    #[test]
+    fn a_late_tick_is_forgiven_when_the_last_one_is_long_ago() {
+        let mut config = Config::new(n(1), 0);
+        config.election_timeout_max = Duration::from_nanos(10);
+        config.storage_patience = Duration::from_nanos(20);
+        let at = Time::from_nanos;
+        assert!(is_forgiven(None, at(1), &config));
+        assert!(!is_forgiven(Some(at(100)), at(150), &config));
+        assert!(is_forgiven(Some(at(100)), at(151), &config));
     }
 
     #[test]

@@ -186,7 +186,7 @@ impl System {
         let (after, hearing) = (life.glimpse, &life.hearing);
         let slept = hearing.now.since(hearing.before);
         let margin = config.election_timeout_min / 4;
-        if slept > config.heartbeat_interval + margin && hearing.was_timely {
+        if slept > config.heartbeat_interval + margin && hearing.is_forgiven {
             let (old, new) = (&before.counters, &after.counters);
             let gives_up =
                 new.quorum_losses > old.quorum_losses || new.storage_stalls > old.storage_stalls;
@@ -195,7 +195,7 @@ impl System {
         // Whatever the election timeout was, it ended before that.
         let is_late = slept > config.election_timeout_max + margin;
         let is_told = |note: &Note| note.said == Said::TimeoutNow;
-        if !is_late || !hearing.was_timely || hearing.notes.iter().any(is_told) {
+        if !is_late || !hearing.is_forgiven || hearing.notes.iter().any(is_told) {
             return Ok(());
         }
         self.counts.late_ticks += 1;

@@ -3,12 +3,12 @@
 //! in `decisions.rs`, memberships and transfers in `census.rs`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use quorate::{Input, PeerMessage};
-use quorate_core::{Body, Incarnation, LogIndex, Message, NodeId, Term, Time};
+use quorate_core::{Body, Config, Incarnation, LogIndex, Message, NodeId, Term, Time};
 
 use super::node::In;
+use crate::check::pause;
 use crate::check::promoted::LogEnds;
 
 /// What a message says, as far as it matters here.
@@ -54,9 +54,10 @@ pub(super) struct Hearing {
     /// The time of this turn, and of the one before.
     pub(super) now: Time,
     pub(super) before: Time,
-    /// The turn was in time for certain; the one before was.
-    pub(super) is_timely: bool,
-    pub(super) was_timely: bool,
+    /// When a turn was late last.
+    pub(super) late_at: Option<Time>,
+    /// If this turn is late, that is forgiven for certain.
+    pub(super) is_forgiven: bool,
     /// The messages of this turn, in order.
     pub(super) notes: Vec<Note>,
     /// The turn was given nothing but messages.
@@ -105,8 +106,8 @@ impl Hearing {
             has_engine: false,
             now,
             before: now,
-            is_timely: true,
-            was_timely: true,
+            late_at: None,
+            is_forgiven: true,
             notes: Vec::new(),
             has_only_messages: false,
             taken: (0, 0),
@@ -146,12 +147,13 @@ impl Hearing {
         (now, due): (Time, Time),
         inputs: &[In],
         own: Incarnation,
-        silence: Duration,
+        config: &Config,
     ) {
         self.before = self.now;
         self.now = self.now.max(now);
-        self.was_timely = self.is_timely;
-        self.is_timely = now <= due.after(silence / 4);
+        self.is_forgiven = pause::is_forgiven(self.late_at, self.before, config);
+        let is_late = pause::is_late(due, now, config.election_timeout_min);
+        self.late_at = is_late.then_some(self.now).or(self.late_at);
         self.notes.clear();
         self.taken = (0, 0);
         self.is_stored = false;
@@ -161,7 +163,7 @@ impl Hearing {
             self.has_only_messages &= is_message;
         }
         // Only what comes late is taken for a pause.
-        if !self.is_timely && self.now.since(self.before) > silence / 4 {
+        if is_late && self.now.since(self.before) > config.election_timeout_min / 4 {
             self.counts_from = self.now;
         }
     }

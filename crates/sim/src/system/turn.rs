@@ -81,8 +81,8 @@ impl System {
             inputs.extend(life.asks.drain(..));
         }
         let times = (local, life.driver.next_timeout());
-        let (own, silence) = (life.incarnation, self.knobs.engine.election_timeout_min);
-        life.hearing.turn_begins(times, &inputs, own, silence);
+        let (own, config) = (life.incarnation, &self.knobs.engine);
+        life.hearing.turn_begins(times, &inputs, own, config);
         let outputs = life.driver.turn(local, inputs.drain(..));
         // Its room is used again.
         life.inputs = inputs;

@@ -199,15 +199,16 @@ impl World {
                 }
             }
             Cause::Tick => {
-                let silence = self.knobs.engine.election_timeout_min;
-                let Some(life) = self.life(id) else {
+                let config = &self.knobs.engine;
+                let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
                     return Ok(());
                 };
-                let is_late = pause::is_late(life.due, life.ticked, silence);
-                let is_first = !std::mem::replace(&mut life.was_late, is_late);
-                if is_late && is_first {
+                if pause::is_late(life.due, life.ticked, config.election_timeout_min) {
+                    let last = life.late_at.replace(life.ticked);
                     let late = life.ticked.since(life.due);
-                    pause::ticked_late(id.node, late, before.role, life.glimpse.role)?;
+                    if pause::is_forgiven(last, life.due, config) {
+                        pause::ticked_late(id.node, late, before.role, life.glimpse.role)?;
+                    }
                 }
             }
             Cause::Promise { .. }

@@ -145,8 +145,8 @@ pub(crate) struct Life {
     pub(crate) counts_from: Time,
     /// The last tick was wanted at this time.
     pub(crate) due: Time,
-    /// The tick before it was late, too.
-    pub(crate) was_late: bool,
+    /// When a tick was late last.
+    pub(crate) late_at: Option<Time>,
     /// The time of the last tick.
     pub(crate) ticked: Time,
     /// When the next wake-up comes, in nanoseconds of the world.
@@ -309,7 +309,7 @@ impl Life {
             asked_in_vain: Vec::new(),
             counts_from: started,
             due: started,
-            was_late: false,
+            late_at: None,
             ticked: started,
             wake_at: u64::MAX,
             wake_for: u64::MAX,

@@ -23,23 +23,14 @@ impl World {
     /// the same moment; false for any other step. What the engine shows is looked at once, after
     /// that: there is a tick before every input, and nearly all do nothing. One may end a transfer
     /// without a word, if it was nobody's wish but the engine's.
-    pub(super) fn passes_over_tick(
-        &mut self,
-        node: NodeId,
-        cause: Cause,
-        actions: &[Action],
-    ) -> bool {
+    pub(super) fn passes_over_tick(&self, node: NodeId, cause: Cause, actions: &[Action]) -> bool {
         let silence = self.knobs.engine.election_timeout_min;
-        let Some(life) = self.nodes[node].life.as_deref_mut() else {
+        let Some(life) = self.nodes[node].life.as_deref() else {
             return false;
         };
         let is_tick = matches!(cause, Cause::Tick) && actions.is_empty();
         let is_quiet = is_tick && life.glimpse.transfer_target.is_none();
-        if !is_quiet || life.inbox.is_empty() || pause::is_late(life.due, life.ticked, silence) {
-            return false;
-        }
-        life.was_late = false;
-        true
+        is_quiet && !life.inbox.is_empty() && !pause::is_late(life.due, life.ticked, silence)
     }
 
     /// An engine took an event and wants these actions performed.

@@ -1,0 +1,83 @@
+//! Pauses that come again and again, as those of a process that is given too little of its
+//! processor: together they must not be an excuse for ever.
+
+use quorate_core::{Action, ChangeRefusal, RoleName};
+
+use super::support::bench::{Bench, heartbeat, node_of};
+use super::support::changes::{add_voter, answers, refused, settled_leader_of};
+use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id};
+
+/// The next tick comes so much too late that it counts as a pause. What had come meanwhile is
+/// taken right after it, with a tick of its own.
+fn wake_late(bench: &mut Bench) -> Vec<Action> {
+    bench.now = bench.engine.next_timeout().at;
+    let mut actions = bench.sleep(ELECTION_MIN_MS / 4 + 1);
+    actions.extend(bench.sleep(1));
+    actions
+}
+
+/// Scenarios A09, A10
+#[test]
+fn a_leader_that_nobody_answers_stops_although_it_pauses_again_and_again() {
+    let mut leader = settled_leader_of(3);
+    let begun = leader.now;
+    while leader.status().role == RoleName::Leader {
+        let silent = leader.now.since(begun).as_millis();
+        assert!(silent < 60_000, "its heartbeats keep others from leading");
+        let _ = wake_late(&mut leader);
+    }
+}
+
+/// Scenario B17
+#[test]
+fn a_leader_whose_disk_is_stuck_stops_although_it_pauses_again_and_again() {
+    let mut leader = settled_leader_of(3);
+    let _ = leader.propose(&["x"]);
+    let begun = leader.now;
+    while leader.status().role == RoleName::Leader {
+        let waited = leader.now.since(begun).as_millis();
+        assert!(waited < 60_000, "nothing is written");
+        let _ = wake_late(&mut leader);
+        let _ = leader.confirmed_by([2, 3], 1);
+    }
+}
+
+/// [Raft 5.2]
+#[test]
+fn a_node_whose_every_timeout_strikes_late_campaigns_all_the_same() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    for _ in 0..3 {
+        let _ = wake_late(&mut bench);
+    }
+    assert_ne!(bench.status().role, RoleName::Follower);
+}
+
+/// Two that are heard in between are two.
+#[test]
+fn a_node_that_heard_its_leader_since_it_paused_is_forgiven_the_next_pause() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    for _ in 0..5 {
+        let _ = wake_late(&mut bench);
+        assert_eq!(bench.status().role, RoleName::Follower);
+        let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    }
+}
+
+/// [Thesis 4.2.1]: whoever asked gets an answer.
+#[test]
+fn adding_a_voter_that_gets_nothing_is_given_up_although_the_leader_pauses_again_and_again() {
+    for (is_heard, timeouts) in [(false, 11), (true, 101)] {
+        let mut leader = settled_leader_of(3);
+        let mut actions = leader.change(add_voter(4));
+        let _ = leader.persist();
+        for _ in 0..timeouts * ELECTION_MAX_MS / HEARTBEAT_MS {
+            actions.extend(leader.confirmed_by([2, 3], 2));
+            if is_heard {
+                actions.extend(leader.confirmed_by([4], 0));
+            }
+            actions.extend(wake_late(&mut leader));
+        }
+        assert_eq!(leader.status().role, RoleName::Leader);
+        assert_eq!(answers(&actions), [refused(ChangeRefusal::NotCaughtUp)]);
+    }
+}
