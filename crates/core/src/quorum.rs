@@ -10,11 +10,11 @@ pub(crate) const fn majority(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// The values of up to this many voters are sorted on the stack.
+/// The values of up to this many voters are sorted on the stack; of more, in an allocation.
 const FEW_VOTERS: usize = 7;
 
-/// The largest value that a majority of the voters has reached; `None` without voters. Free of
-/// allocation.
+/// The largest value that a majority of the voters has reached; `None` without voters. Asks for
+/// each value once.
 pub(crate) fn reached_by_majority<T: Copy + Ord>(
     membership: &Membership,
     value_of: impl Fn(NodeId) -> T,
@@ -22,34 +22,21 @@ pub(crate) fn reached_by_majority<T: Copy + Ord>(
     let voters = membership.voters();
     let (&first, others) = voters.split_first()?;
     if voters.len() > FEW_VOTERS {
-        return reached_by_majority_of_many(voters, value_of);
+        let mut values: Vec<T> = voters.iter().map(|&voter| value_of(voter)).collect();
+        return largest_of_majority(&mut values);
     }
     let mut values = [value_of(first); FEW_VOTERS];
     for (value, &voter) in values.iter_mut().skip(1).zip(others) {
         *value = value_of(voter);
     }
-    let values = values.get_mut(..voters.len())?;
-    values.sort_unstable();
-    values.get(voters.len() - majority(voters.len())).copied()
+    largest_of_majority(values.get_mut(..voters.len())?)
 }
 
-/// Asks for every value as often as there are voters, and keeps none.
-fn reached_by_majority_of_many<T: Copy + Ord>(
-    voters: &[NodeId],
-    value_of: impl Fn(NodeId) -> T,
-) -> Option<T> {
-    let has_majority = |value: T| {
-        voters
-            .iter()
-            .filter(|&&voter| value_of(voter) >= value)
-            .count()
-            >= majority(voters.len())
-    };
-    voters
-        .iter()
-        .map(|&voter| value_of(voter))
-        .filter(|&value| has_majority(value))
-        .max()
+/// The largest value that more than half of these are or exceed.
+#[inline(always)]
+fn largest_of_majority<T: Copy + Ord>(values: &mut [T]) -> Option<T> {
+    values.sort_unstable();
+    values.get(values.len() - majority(values.len())).copied()
 }
 
 /// Votes or pre-votes, at most one per voter.
@@ -164,6 +151,21 @@ mod tests {
             !votes.is_won(&voters(3)),
             "one voter granted; the other refused first"
         );
+    }
+
+    /// Each value is searched for among the peers: to ask again for each would cost a large cluster
+    /// millions of steps for an answer.
+    #[test]
+    fn each_voter_is_asked_for_its_value_once() {
+        for count in [1, 3, 7, 8, 255] {
+            let asked = core::cell::Cell::new(0);
+            let reached = reached_by_majority(&voters(count), |id| {
+                asked.set(asked.get() + 1);
+                id.get()
+            });
+            assert_eq!(reached, Some(count.div_ceil(2)));
+            assert_eq!(asked.get(), count);
+        }
     }
 
     #[test]
