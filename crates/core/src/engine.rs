@@ -92,7 +92,7 @@ pub struct Engine {
     is_role_news: bool,
     counters: Counters,
     outbox: Outbox,
-    /// A pause has put off an election, and no leader was heard since.
+    /// A pause has put off an election, and since then no leader was heard, nor did this node lead.
     is_excused: bool,
     is_stopped: bool,
 }

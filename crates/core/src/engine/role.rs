@@ -94,6 +94,7 @@ impl Engine {
     pub(super) fn become_leader(&mut self) {
         let last = self.log.last().index;
         self.leader = Some(self.config.id);
+        self.is_excused = false;
         self.is_role_news = true;
         self.counters.elections_won += 1;
         self.role = Role::Leader(Box::new(Leadership {

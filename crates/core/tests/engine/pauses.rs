@@ -1,11 +1,11 @@
 //! Pauses that come again and again, as those of a process that is given too little of its
 //! processor: together they must not be an excuse for ever.
 
-use quorate_core::{Action, ChangeRefusal, RoleName};
+use quorate_core::{Action, Body, ChangeRefusal, RoleName};
 
-use super::support::bench::{Bench, heartbeat, node_of};
+use super::support::bench::{Bench, heartbeat, node_of, vote_reply};
 use super::support::changes::{add_voter, answers, refused, settled_leader_of};
-use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id};
+use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, r};
 
 /// The next tick comes so much too late that it counts as a pause. What had come meanwhile is
 /// taken right after it, with a tick of its own.
@@ -61,6 +61,23 @@ fn a_node_that_heard_its_leader_since_it_paused_is_forgiven_the_next_pause() {
         assert_eq!(bench.status().role, RoleName::Follower);
         let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
     }
+}
+
+/// A majority was heard when it was elected: nothing from before is held against it.
+#[test]
+fn a_node_that_led_since_it_paused_is_forgiven_the_next_pause() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    let _ = wake_late(&mut bench);
+    let _ = bench.receive(2, 1, Body::TimeoutNow { round: r(0) });
+    let _ = bench.persist();
+    let _ = bench.receive(3, 2, vote_reply(2, true));
+    assert_eq!(bench.status().role, RoleName::Leader);
+    while bench.status().role == RoleName::Leader {
+        let _ = bench.time_out();
+    }
+    let _ = wake_late(&mut bench);
+    assert_eq!(bench.status().role, RoleName::Follower);
 }
 
 /// [Thesis 4.2.1]: whoever asked gets an answer.
