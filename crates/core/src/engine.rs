@@ -92,7 +92,7 @@ pub struct Engine {
     is_role_news: bool,
     counters: Counters,
     outbox: Outbox,
-    /// A pause has put off an election, and since then no leader was heard, nor did this node lead.
+    /// The election timeout under way was begun anew because of a pause, and for nothing else.
     is_excused: bool,
     is_stopped: bool,
 }

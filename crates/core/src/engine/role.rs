@@ -53,7 +53,6 @@ impl Engine {
         }
         self.heard_leader_at = self.now;
         self.postpone_election();
-        self.is_excused = false;
     }
 
     /// Gives up leading or campaigning in the present term, without knowing a leader.
@@ -94,7 +93,6 @@ impl Engine {
     pub(super) fn become_leader(&mut self) {
         let last = self.log.last().index;
         self.leader = Some(self.config.id);
-        self.is_excused = false;
         self.is_role_news = true;
         self.counters.elections_won += 1;
         self.role = Role::Leader(Box::new(Leadership {

@@ -1,6 +1,5 @@
 //! What the passing of time causes, and when the engine next wants to be told of it.
 
-use core::mem;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -49,7 +48,6 @@ impl Engine {
             Role::Leader(_) => self.tick_leader(),
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
                 if self.now >= self.election_at {
-                    self.is_excused = false;
                     self.on_election_timeout();
                 }
             }
@@ -90,10 +88,11 @@ impl Engine {
                 leadership.awake_since = now;
             }
             Role::Follower | Role::PreCandidate(_) | Role::Candidate(_) => {
-                if mem::replace(&mut self.is_excused, true) {
+                if self.is_excused {
                     return;
                 }
                 self.restart_election_timer();
+                self.is_excused = true;
             }
         }
         self.counters.pauses += 1;
@@ -212,6 +211,7 @@ impl Engine {
     /// append would make ties no rarer.
     pub(super) fn postpone_election(&mut self) {
         self.election_at = self.now.after_nanos(self.election_timeout);
+        self.is_excused = false;
     }
 }
 

@@ -3,9 +3,9 @@
 
 use quorate_core::{Action, Body, ChangeRefusal, RoleName};
 
-use super::support::bench::{Bench, heartbeat, node_of, vote_reply};
+use super::support::bench::{Bench, heartbeat, node_of, vote_reply, vote_request};
 use super::support::changes::{add_voter, answers, refused, settled_leader_of};
-use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, r};
+use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, n, r};
 
 /// The next tick comes so much too late that it counts as a pause. What had come meanwhile is
 /// taken right after it, with a tick of its own.
@@ -60,6 +60,20 @@ fn a_node_that_heard_its_leader_since_it_paused_is_forgiven_the_next_pause() {
         let _ = wake_late(&mut bench);
         assert_eq!(bench.status().role, RoleName::Follower);
         let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    }
+}
+
+/// [Raft 5.2]: whoever gave its vote waits anew.
+#[test]
+fn a_node_that_voted_since_it_paused_is_forgiven_the_next_pause() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    for term in 2..6 {
+        let _ = wake_late(&mut bench);
+        assert_eq!(bench.status().role, RoleName::Follower);
+        let _ = bench.sleep(ELECTION_MIN_MS / 4);
+        let _ = bench.receive(2, term, vote_request(id(1, 1)));
+        assert_eq!(bench.engine.hard_state().vote, Some(n(2)));
+        let _ = bench.persist();
     }
 }
 
