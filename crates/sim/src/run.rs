@@ -225,6 +225,14 @@ mod tests {
         );
     }
 
+    /// An operator asked a leader that was stuck for the removal of a voter, and a log was damaged
+    /// before it heard: the voters that were left could elect nobody.
+    #[test]
+    fn a_log_is_not_damaged_while_a_removal_waits_to_be_heard() {
+        let outcome = run_seed(20217, Options::new(10_000));
+        assert_eq!(outcome.violation, None);
+    }
+
     #[test]
     fn a_tape_recorded_from_a_seed_gives_the_history_of_the_seed() {
         for seed in 0..10 {

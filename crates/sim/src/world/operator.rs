@@ -54,6 +54,17 @@ impl World {
         !self.any_suspect() || self.fewest_voters() > 3
     }
 
+    /// Whether an operator has asked for the removal of a node and is not heard yet: what was safe
+    /// then must be safe when the leader comes to it.
+    fn any_removal_waits(&self) -> bool {
+        let is_removal = |event: &Event| {
+            matches!(event, Event::ChangeMembership { what, .. }
+                if matches!(what, Change::Remove { .. }))
+        };
+        let mut alive = self.nodes.iter().filter_map(|node| node.life.as_deref());
+        alive.any(|life| life.inbox.iter().any(is_removal))
+    }
+
     fn any_suspect(&self) -> bool {
         self.stables.iter().any(|disk| disk.hard().floor.is_some())
     }
@@ -126,7 +137,8 @@ impl World {
     }
 
     /// A node crashes and finds the end of its log damaged, which it may have acknowledged. One
-    /// at a time, and only where the others are a majority without it: more cannot be survived.
+    /// at a time, and only where the others are a majority without it, and will be: more cannot be
+    /// survived.
     pub(super) fn damage_somewhere(&mut self) -> Check {
         if self.is_calm {
             return Ok(());
@@ -134,7 +146,8 @@ impl World {
         let every = self.knobs.operator.damage_every;
         self.next_fault(every, Happening::Damage, Site::Damage);
         let node = self.any_node(Site::Damage);
-        if self.any_suspect() || self.fewest_voters() < 3 || self.nodes[node].life.is_none() {
+        let is_survived = self.fewest_voters() >= 3 && !self.any_removal_waits();
+        if self.any_suspect() || !is_survived || self.nodes[node].life.is_none() {
             return Ok(());
         }
         self.crash(node)?;
