@@ -233,6 +233,13 @@ mod tests {
         assert_eq!(outcome.violation, None);
     }
 
+    /// A node that was removed had campaigned, and was given a copy of an old append seconds later.
+    #[test]
+    fn a_leader_is_not_asked_to_outlast_copies_to_nodes_that_ask_no_pre_votes() {
+        let outcome = run_seed(34521, Options::new(10_000));
+        assert_eq!(outcome.violation, None);
+    }
+
     #[test]
     fn a_tape_recorded_from_a_seed_gives_the_history_of_the_seed() {
         for seed in 0..10 {

@@ -73,7 +73,8 @@ impl World {
             .max(knobs.process.apply_max)
             .max(knobs.disk.load_max)
             .max(knobs.snapshot.take_max + knobs.habits.capture_max)
-            .max(knobs.snapshot.part_max);
+            .max(knobs.snapshot.part_max)
+            .max(self.echoes_that_depose());
         self.knobs = self.knobs.calm();
         self.is_calm = true;
         self.network.heal();
@@ -91,6 +92,15 @@ impl World {
         }
         // A node whose disk failed just now crashed once more.
         self.nodes.ids().try_for_each(|node| self.start(node))
+    }
+
+    /// How long copies of messages may depose a leader without doing wrong. A node that was removed
+    /// may have campaigned by itself, where nobody asks for pre-votes: it is in a later term, and
+    /// says so to the leader whose old append it is given once more (scenario A07).
+    fn echoes_that_depose(&self) -> u64 {
+        let knobs = &self.knobs;
+        let asks = knobs.engine.pre_vote && !knobs.process.mixed_pre_vote;
+        if asks { 0 } else { knobs.network.echo_max }
     }
 
     /// Lets things happen until `is_reached`, within the patience of a calm world.
