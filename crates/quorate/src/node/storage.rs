@@ -73,10 +73,9 @@ pub(super) fn run<D: Disk>(
                 spin.worked(Instant::now());
                 serve(&mut log, request, completions, counters).and_then(|()| ahead.go_on(&mut log))
             }
-            Err(RecvTimeoutError::Timeout) if ahead.has_more => ahead.go_on(&mut log),
             Err(RecvTimeoutError::Timeout) => {
-                is_idle = true;
-                log.idle()
+                is_idle = !ahead.has_more;
+                rest(&mut log, &mut ahead)
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
@@ -90,6 +89,17 @@ pub(super) fn run<D: Disk>(
     if let Err(error) = log.close() {
         report(&error);
     }
+}
+
+/// What is done when nothing was asked for a while. What the last batch needs comes first: to
+/// prepare a segment takes many such whiles, and until the witness knows of the batch, a disk that
+/// loses part of it goes unnoticed.
+fn rest<D: Disk>(log: &mut Log<D>, ahead: &mut Preparation) -> Result<(), StorageError> {
+    log.idle()?;
+    if ahead.has_more {
+        ahead.go_on(log)?;
+    }
+    Ok(())
 }
 
 /// What the log prepares ahead of need.
@@ -191,15 +201,13 @@ impl std::fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_core::{HardState, NodeId, Term};
+    use quorate_core::{Entry, HardState, NodeId, Payload, Term};
     use quorate_log::{
-        AfterFailedSync, ClusterId, DirectoryId, FreshIds, LogOptions, MemDisk, Owner, Write,
+        AfterFailedSync, ClusterId, DirectoryId, FreshIds, LogOptions, MemDisk, OpenError, Opened,
+        Owner, Write,
     };
 
-    /// Scenario G03
-    #[test]
-    fn a_job_whose_sync_fails_is_never_reported_as_stored() {
-        let disk = MemDisk::new();
+    fn open(disk: &MemDisk) -> Result<Opened<MemDisk>, OpenError> {
         let owner = Owner {
             cluster: ClusterId(1),
             node: NodeId::new(1).unwrap(),
@@ -208,14 +216,24 @@ mod tests {
             directory: DirectoryId(1),
             log: 1,
         };
-        let opened = Log::open(disk.clone(), owner, fresh, LogOptions::default()).unwrap();
-        let (requests, queue) = std::sync::mpsc::channel();
-        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let state = HardState {
+        Log::open(disk.clone(), owner, fresh, LogOptions::default())
+    }
+
+    fn first_term() -> Write {
+        Write::HardState(HardState {
             term: Term::new(1),
             ..HardState::default()
-        };
-        let job = StorageJob::Write(vec![Write::HardState(state)]);
+        })
+    }
+
+    /// Scenario G03
+    #[test]
+    fn a_job_whose_sync_fails_is_never_reported_as_stored() {
+        let disk = MemDisk::new();
+        let opened = open(&disk).unwrap();
+        let (requests, queue) = std::sync::mpsc::channel();
+        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let job = StorageJob::Write(vec![first_term()]);
         requests.send(Request::Job(job)).unwrap();
         drop(requests);
         disk.fail_sync(0, AfterFailedSync::NewContent);
@@ -226,5 +244,32 @@ mod tests {
             "{first:?}: the engine would count on it"
         );
         assert!(told.try_recv().is_err(), "nothing follows the failure");
+    }
+
+    /// Scenario G01: a sector of an acknowledged batch reads as if it had never been written.
+    #[test]
+    fn a_lost_sector_is_noticed_after_the_first_rest_though_a_segment_is_being_prepared() {
+        let disk = MemDisk::new();
+        let mut log = open(&disk).unwrap().log;
+        let entry = Entry {
+            index: LogIndex::new(1),
+            term: Term::new(1),
+            payload: Payload::Noop,
+        };
+        let append = Write::Append([entry].into_iter().collect());
+        log.perform(&[first_term(), append]).unwrap();
+        let mut ahead = Preparation {
+            has_more: true,
+            is_full: false,
+        };
+        rest(&mut log, &mut ahead).unwrap();
+        assert!(ahead.has_more, "there is much to prepare");
+        drop(log);
+        disk.corrupt("segment-0000000001", |bytes| bytes[512..1024].fill(0));
+        let opened = open(&disk).map(|opened| opened.recovered.last);
+        assert!(
+            matches!(opened, Err(OpenError::Damaged(_))),
+            "{opened:?}: what was acknowledged is gone"
+        );
     }
 }
