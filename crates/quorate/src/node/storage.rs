@@ -1,6 +1,7 @@
 //! The storage thread: performs one job after the other on the log, and reads old entries in
 //! between. It decides nothing; the driver says what a job is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,6 +24,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// job writes, so that a segment is ready before it is needed, and small enough not to delay the
 /// next job by more than a fraction of an fsync.
 const HOUSEKEEPING_BYTES: u64 = 128 * 1024;
+
+/// Failed reads that are remembered.
+const MAX_UNREADABLE: usize = 64;
 
 /// Work for the storage thread.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ pub(super) fn run<D: Disk>(
         has_more: true,
         is_full: false,
     };
+    let mut unreadable = Unreadable::default();
     let mut is_idle = false;
     let mut spin = Spin::new();
     loop {
@@ -71,7 +76,8 @@ pub(super) fn run<D: Disk>(
             Ok(request) => {
                 is_idle = false;
                 spin.worked(Instant::now());
-                serve(&mut log, request, completions, counters).and_then(|()| ahead.go_on(&mut log))
+                serve(&mut log, request, completions, counters, &mut unreadable)
+                    .and_then(|()| ahead.go_on(&mut log))
             }
             Err(RecvTimeoutError::Timeout) => {
                 is_idle = !ahead.has_more;
@@ -139,6 +145,7 @@ fn serve<D: Disk>(
     request: Request,
     completions: &UnboundedSender<Completion>,
     counters: &Arc<Counters>,
+    unreadable: &mut Unreadable,
 ) -> Result<(), StorageError> {
     let completion = match request {
         Request::Job(StorageJob::Write(writes)) => {
@@ -164,7 +171,9 @@ fn serve<D: Disk>(
                 Ok(ReadOutcome::Gone) => LoadOutcome::Gone,
                 Err(error) => {
                     // A failed read says nothing of the writes: the engine asks again.
-                    warn!(target: "quorate::log", %error, %from, "entries cannot be read");
+                    if unreadable.is_news(&error) {
+                        warn!(target: "quorate::log", %error, %from, "entries cannot be read");
+                    }
                     LoadOutcome::Failed
                 }
             };
@@ -173,6 +182,21 @@ fn serve<D: Disk>(
     };
     let _ = completions.send(completion);
     Ok(())
+}
+
+/// Which failed reads were logged. The engine asks for the same entries with every heartbeat, and
+/// what has rotted stays so.
+#[derive(Default)]
+struct Unreadable(BTreeSet<String>);
+
+impl Unreadable {
+    fn is_news(&mut self, error: &StorageError) -> bool {
+        // Forgetting everything may repeat a line; a set without a bound would be worse.
+        if self.0.len() >= MAX_UNREADABLE {
+            self.0.clear();
+        }
+        self.0.insert(error.to_string())
+    }
 }
 
 fn report(error: &StorageError) {
@@ -226,6 +250,15 @@ mod tests {
         })
     }
 
+    fn append_first() -> Write {
+        let entry = Entry {
+            index: LogIndex::new(1),
+            term: Term::new(1),
+            payload: Payload::Noop,
+        };
+        Write::Append([entry].into_iter().collect())
+    }
+
     /// Scenario G03
     #[test]
     fn a_job_whose_sync_fails_is_never_reported_as_stored() {
@@ -246,18 +279,71 @@ mod tests {
         assert!(told.try_recv().is_err(), "nothing follows the failure");
     }
 
+    /// Counts the warnings of logs on this thread.
+    struct Warnings(Arc<AtomicU64>);
+
+    impl tracing::Subscriber for Warnings {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::WARN && metadata.target() == "quorate::log"
+        }
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    /// Twenty times a second, while a peer or the state machine needs them.
+    #[test]
+    fn entries_that_stay_unreadable_cost_one_line_though_they_are_asked_for_again() {
+        let disk = MemDisk::new();
+        let mut log = open(&disk).unwrap().log;
+        log.perform(&[first_term(), append_first()]).unwrap();
+        disk.flip("segment-0000000001", 512, 0);
+        let warnings = Arc::new(AtomicU64::new(0));
+        let _journal = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
+        let (requests, queue) = std::sync::mpsc::channel();
+        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
+        for load in 1..=5 {
+            let first = LogIndex::new(1);
+            let load = Request::Load {
+                load: LoadId::new(load),
+                from: first,
+                to: EntryId::new(first, Term::new(1)),
+                limit_bytes: 1,
+            };
+            requests.send(load).unwrap();
+        }
+        drop(requests);
+        run(log, &queue, &completions, &Arc::default());
+        for _ in 1..=5 {
+            let outcome = LoadOutcome::Failed;
+            let answer = told.try_recv().unwrap();
+            assert!(
+                matches!(&answer, Completion::Loaded { outcome: found, .. } if *found == outcome),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    }
+
     /// Scenario G01: a sector of an acknowledged batch reads as if it had never been written.
     #[test]
     fn a_lost_sector_is_noticed_after_the_first_rest_though_a_segment_is_being_prepared() {
         let disk = MemDisk::new();
         let mut log = open(&disk).unwrap().log;
-        let entry = Entry {
-            index: LogIndex::new(1),
-            term: Term::new(1),
-            payload: Payload::Noop,
-        };
-        let append = Write::Append([entry].into_iter().collect());
-        log.perform(&[first_term(), append]).unwrap();
+        log.perform(&[first_term(), append_first()]).unwrap();
         let mut ahead = Preparation {
             has_more: true,
             is_full: false,
