@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use quorate_core::{LogIndex, Status, Violation};
+use quorate_core::{LogIndex, RoleName, Status, Violation};
 use quorate_log::Disk;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -76,6 +76,19 @@ impl Shared {
             status: Mutex::default(),
             storage,
         }
+    }
+
+    /// A node that has stopped leads nobody, and knows of nobody who does.
+    fn end_leadership(&self) {
+        self.leadership.send_if_modified(|known| {
+            let ended = Leadership {
+                role: RoleName::Follower,
+                leader: None,
+                ready: false,
+                ..*known
+            };
+            std::mem::replace(known, ended) != ended
+        });
     }
 
     fn publish(&self, status: NodeStatus) {
@@ -241,7 +254,8 @@ impl<S: StateMachine> Node<S> {
         }
     }
 
-    /// Follows role, term and leader as they change.
+    /// Follows role, term and leader as they change. A node that stops is a follower without a
+    /// leader from then on.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Leadership> {
         self.shared.leadership.subscribe()

@@ -12,7 +12,7 @@ use std::time::Duration;
 use quorate::transport::{Inbox, Local, Transport, TransportError};
 use quorate::{
     ApplyContext, Bytes, DecodeError, Hub, LogIndex, MemDisk, Node, NodeConfig, NodeId,
-    PeerMessage, ProposeError, ReadError, StartError, StateMachine, StopReason,
+    PeerMessage, ProposeError, ReadError, RoleName, StartError, StateMachine, StopReason,
 };
 use quorate_log::AfterFailedSync;
 use support::{Cluster, HANG, List, POISON, node_id};
@@ -190,6 +190,22 @@ async fn shutdown_answers_everybody_and_can_be_repeated() {
     node.shutdown().await;
     assert_eq!(node.stopped().await, StopReason::Requested);
     assert_eq!(node.propose(2).await, Err(ProposeError::Stopped));
+    cluster.stop_all().await;
+}
+
+/// Scenarios B23, H09: whoever computes commands from the state goes by what is said here.
+#[tokio::test]
+async fn a_leader_that_stops_is_no_longer_said_to_lead() {
+    let cluster = Cluster::start_with(|config| config.hand_over = false).await;
+    let leader = cluster.leader().await;
+    let node = cluster.nodes[&leader].clone();
+    let mut watch = node.watch();
+    assert!(watch.borrow_and_update().ready);
+    node.shutdown().await;
+    assert!(watch.has_changed().unwrap(), "who waits for it is woken");
+    let known = *watch.borrow();
+    assert_eq!((known.role, known.leader), (RoleName::Follower, None));
+    assert!(!known.ready);
     cluster.stop_all().await;
 }
 

@@ -122,19 +122,21 @@ fn apply_one<S: StateMachine>(
 }
 
 /// A read that hands its value to `answer`. A closure that panics has only looked: the state is
-/// intact and the node goes on (scenario E18).
+/// intact and the node goes on (scenario E18). It may also panic where it is dropped uncalled,
+/// for what it holds.
 pub(super) fn read_task<S: StateMachine, T: Send + 'static>(
     read: impl FnOnce(&S) -> T + Send + 'static,
     answer: oneshot::Sender<Result<T, ReadError>>,
 ) -> ReadTask<S> {
     Box::new(move |state| {
-        if answer.is_closed() {
-            return;
-        }
-        let outcome = state.and_then(|machine| {
-            catch_unwind(AssertUnwindSafe(|| read(machine))).map_err(|_| ReadError::Panicked)
-        });
-        let _ = answer.send(outcome);
+        let state = if answer.is_closed() {
+            // Nobody would hear the value.
+            Err(ReadError::Stopped)
+        } else {
+            state
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| state.map(read)));
+        let _ = answer.send(outcome.unwrap_or(Err(ReadError::Panicked)));
     })
 }
 
@@ -162,6 +164,30 @@ mod tests {
         fn apply(&mut self, context: ApplyContext, (): ()) -> LogIndex {
             context.index
         }
+    }
+
+    /// Panics unless it was called for.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    /// Scenario E18: the thread that fails reads is the one that sends heartbeats.
+    #[test]
+    fn a_read_that_panics_when_it_is_not_called_is_answered_and_harms_nobody() {
+        let bomb = Bomb;
+        let (answer, mut value) = oneshot::channel();
+        let read: ReadTask<Echo> = read_task(move |_| std::mem::forget(bomb), answer);
+        read(Err(ReadError::NotLeader { leader: None }));
+        assert_eq!(value.try_recv(), Ok(Err(ReadError::Panicked)));
+        let bomb = Bomb;
+        let (answer, value) = oneshot::channel();
+        let read: ReadTask<Echo> = read_task(move |_| std::mem::forget(bomb), answer);
+        drop(value);
+        read(Ok(&Echo));
     }
 
     #[test]

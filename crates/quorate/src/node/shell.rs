@@ -77,6 +77,13 @@ pub(super) struct Shell<S: StateMachine, T> {
     pub(super) is_leaving: bool,
 }
 
+/// Also in a panic: whoever goes by the leadership must not go on as if this node had it.
+impl<S: StateMachine, T> Drop for Shell<S, T> {
+    fn drop(&mut self) {
+        self.shared.end_leadership();
+    }
+}
+
 /// Messages of one turn, by queue.
 struct Batch<S: StateMachine> {
     inbox: Vec<Inbound>,

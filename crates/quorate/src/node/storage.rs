@@ -1,6 +1,7 @@
 //! The storage thread: performs one job after the other on the log, and reads old entries in
 //! between. It decides nothing; the driver says what a job is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,6 +24,9 @@ const IDLE: Duration = Duration::from_millis(100);
 /// job writes, so that a segment is ready before it is needed, and small enough not to delay the
 /// next job by more than a fraction of an fsync.
 const HOUSEKEEPING_BYTES: u64 = 128 * 1024;
+
+/// Failed reads that are remembered.
+const MAX_UNREADABLE: usize = 64;
 
 /// Work for the storage thread.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ pub(super) fn run<D: Disk>(
         has_more: true,
         is_full: false,
     };
+    let mut unreadable = Unreadable::default();
     let mut is_idle = false;
     let mut spin = Spin::new();
     loop {
@@ -71,12 +76,12 @@ pub(super) fn run<D: Disk>(
             Ok(request) => {
                 is_idle = false;
                 spin.worked(Instant::now());
-                serve(&mut log, request, completions, counters).and_then(|()| ahead.go_on(&mut log))
+                serve(&mut log, request, completions, counters, &mut unreadable)
+                    .and_then(|()| ahead.go_on(&mut log))
             }
-            Err(RecvTimeoutError::Timeout) if ahead.has_more => ahead.go_on(&mut log),
             Err(RecvTimeoutError::Timeout) => {
-                is_idle = true;
-                log.idle()
+                is_idle = !ahead.has_more;
+                rest(&mut log, &mut ahead)
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
@@ -90,6 +95,17 @@ pub(super) fn run<D: Disk>(
     if let Err(error) = log.close() {
         report(&error);
     }
+}
+
+/// What is done when nothing was asked for a while. What the last batch needs comes first: to
+/// prepare a segment takes many such whiles, and until the witness knows of the batch, a disk that
+/// loses part of it goes unnoticed.
+fn rest<D: Disk>(log: &mut Log<D>, ahead: &mut Preparation) -> Result<(), StorageError> {
+    log.idle()?;
+    if ahead.has_more {
+        ahead.go_on(log)?;
+    }
+    Ok(())
 }
 
 /// What the log prepares ahead of need.
@@ -129,6 +145,7 @@ fn serve<D: Disk>(
     request: Request,
     completions: &UnboundedSender<Completion>,
     counters: &Arc<Counters>,
+    unreadable: &mut Unreadable,
 ) -> Result<(), StorageError> {
     let completion = match request {
         Request::Job(StorageJob::Write(writes)) => {
@@ -154,7 +171,9 @@ fn serve<D: Disk>(
                 Ok(ReadOutcome::Gone) => LoadOutcome::Gone,
                 Err(error) => {
                     // A failed read says nothing of the writes: the engine asks again.
-                    warn!(target: "quorate::log", %error, %from, "entries cannot be read");
+                    if unreadable.is_news(&error) {
+                        warn!(target: "quorate::log", %error, %from, "entries cannot be read");
+                    }
                     LoadOutcome::Failed
                 }
             };
@@ -163,6 +182,21 @@ fn serve<D: Disk>(
     };
     let _ = completions.send(completion);
     Ok(())
+}
+
+/// Which failed reads were logged. The engine asks for the same entries with every heartbeat, and
+/// what has rotted stays so.
+#[derive(Default)]
+struct Unreadable(BTreeSet<String>);
+
+impl Unreadable {
+    fn is_news(&mut self, error: &StorageError) -> bool {
+        // Forgetting everything may repeat a line; a set without a bound would be worse.
+        if self.0.len() >= MAX_UNREADABLE {
+            self.0.clear();
+        }
+        self.0.insert(error.to_string())
+    }
 }
 
 fn report(error: &StorageError) {
@@ -191,15 +225,13 @@ impl std::fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quorate_core::{HardState, NodeId, Term};
+    use quorate_core::{Entry, HardState, NodeId, Payload, Term};
     use quorate_log::{
-        AfterFailedSync, ClusterId, DirectoryId, FreshIds, LogOptions, MemDisk, Owner, Write,
+        AfterFailedSync, ClusterId, DirectoryId, FreshIds, LogOptions, MemDisk, OpenError, Opened,
+        Owner, Write,
     };
 
-    /// Scenario G03
-    #[test]
-    fn a_job_whose_sync_fails_is_never_reported_as_stored() {
-        let disk = MemDisk::new();
+    fn open(disk: &MemDisk) -> Result<Opened<MemDisk>, OpenError> {
         let owner = Owner {
             cluster: ClusterId(1),
             node: NodeId::new(1).unwrap(),
@@ -208,14 +240,33 @@ mod tests {
             directory: DirectoryId(1),
             log: 1,
         };
-        let opened = Log::open(disk.clone(), owner, fresh, LogOptions::default()).unwrap();
-        let (requests, queue) = std::sync::mpsc::channel();
-        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let state = HardState {
+        Log::open(disk.clone(), owner, fresh, LogOptions::default())
+    }
+
+    fn first_term() -> Write {
+        Write::HardState(HardState {
             term: Term::new(1),
             ..HardState::default()
+        })
+    }
+
+    fn append_first() -> Write {
+        let entry = Entry {
+            index: LogIndex::new(1),
+            term: Term::new(1),
+            payload: Payload::Noop,
         };
-        let job = StorageJob::Write(vec![Write::HardState(state)]);
+        Write::Append([entry].into_iter().collect())
+    }
+
+    /// Scenario G03
+    #[test]
+    fn a_job_whose_sync_fails_is_never_reported_as_stored() {
+        let disk = MemDisk::new();
+        let opened = open(&disk).unwrap();
+        let (requests, queue) = std::sync::mpsc::channel();
+        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let job = StorageJob::Write(vec![first_term()]);
         requests.send(Request::Job(job)).unwrap();
         drop(requests);
         disk.fail_sync(0, AfterFailedSync::NewContent);
@@ -226,5 +277,85 @@ mod tests {
             "{first:?}: the engine would count on it"
         );
         assert!(told.try_recv().is_err(), "nothing follows the failure");
+    }
+
+    /// Counts the warnings of logs on this thread.
+    struct Warnings(Arc<AtomicU64>);
+
+    impl tracing::Subscriber for Warnings {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::WARN && metadata.target() == "quorate::log"
+        }
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    /// Twenty times a second, while a peer or the state machine needs them.
+    #[test]
+    fn entries_that_stay_unreadable_cost_one_line_though_they_are_asked_for_again() {
+        let disk = MemDisk::new();
+        let mut log = open(&disk).unwrap().log;
+        log.perform(&[first_term(), append_first()]).unwrap();
+        disk.flip("segment-0000000001", 512, 0);
+        let warnings = Arc::new(AtomicU64::new(0));
+        let _journal = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
+        let (requests, queue) = std::sync::mpsc::channel();
+        let (completions, mut told) = tokio::sync::mpsc::unbounded_channel();
+        for load in 1..=5 {
+            let first = LogIndex::new(1);
+            let load = Request::Load {
+                load: LoadId::new(load),
+                from: first,
+                to: EntryId::new(first, Term::new(1)),
+                limit_bytes: 1,
+            };
+            requests.send(load).unwrap();
+        }
+        drop(requests);
+        run(log, &queue, &completions, &Arc::default());
+        for _ in 1..=5 {
+            let outcome = LoadOutcome::Failed;
+            let answer = told.try_recv().unwrap();
+            assert!(
+                matches!(&answer, Completion::Loaded { outcome: found, .. } if *found == outcome),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    }
+
+    /// Scenario G01: a sector of an acknowledged batch reads as if it had never been written.
+    #[test]
+    fn a_lost_sector_is_noticed_after_the_first_rest_though_a_segment_is_being_prepared() {
+        let disk = MemDisk::new();
+        let mut log = open(&disk).unwrap().log;
+        log.perform(&[first_term(), append_first()]).unwrap();
+        let mut ahead = Preparation {
+            has_more: true,
+            is_full: false,
+        };
+        rest(&mut log, &mut ahead).unwrap();
+        assert!(ahead.has_more, "there is much to prepare");
+        drop(log);
+        disk.corrupt("segment-0000000001", |bytes| bytes[512..1024].fill(0));
+        let opened = open(&disk).map(|opened| opened.recovered.last);
+        assert!(
+            matches!(opened, Err(OpenError::Damaged(_))),
+            "{opened:?}: what was acknowledged is gone"
+        );
     }
 }

@@ -25,7 +25,7 @@ use crate::wire::{HandshakeError, Hello};
 /// Connections that may be in their handshake at a time. More wait in the system's backlog.
 const MAX_STRANGERS: usize = 64;
 
-/// Addresses whose refusals are remembered.
+/// Refusals that are remembered.
 const MAX_REFUSALS: usize = 64;
 
 /// How long to wait after the system refused to accept: it lacks file handles or memory, and
@@ -203,10 +203,10 @@ impl Reader {
     }
 }
 
-/// Remembers which refusal was logged for which address, so that a wrongly configured node that
-/// dials again and again costs one line (scenario H15).
+/// Remembers which refusals were logged for which address, so that a wrongly configured node that
+/// dials again and again costs one line (scenario H15). Several may share an address.
 #[derive(Default)]
-struct Refusals(BTreeMap<IpAddr, Option<HandshakeError>>);
+struct Refusals(Vec<(IpAddr, Option<HandshakeError>)>);
 
 impl Refusals {
     fn report(&mut self, address: SocketAddr, error: &Ending) {
@@ -219,17 +219,26 @@ impl Refusals {
             | Ending::Closed
             | Ending::Local => None,
         };
-        // Forgetting everything may repeat a line; a table without a bound would be worse.
-        if self.0.len() >= MAX_REFUSALS {
-            self.0.clear();
-        }
-        if self.0.insert(address.ip(), reason) != Some(reason) {
+        if self.is_news(address.ip(), reason) {
             warn!(target: "quorate::transport", %address, %error, "refused a connection");
         }
     }
 
+    fn is_news(&mut self, address: IpAddr, reason: Option<HandshakeError>) -> bool {
+        let refusal = (address, reason);
+        if self.0.contains(&refusal) {
+            return false;
+        }
+        // Forgetting everything may repeat a line; a table without a bound would be worse.
+        if self.0.len() >= MAX_REFUSALS {
+            self.0.clear();
+        }
+        self.0.push(refusal);
+        true
+    }
+
     fn forget(&mut self, address: SocketAddr) {
-        self.0.remove(&address.ip());
+        self.0.retain(|(known, _)| *known != address.ip());
     }
 }
 
@@ -253,6 +262,35 @@ mod tests {
             address: String::new(),
             peers: BTreeMap::new(),
             max_frame_bytes: 1024,
+        }
+    }
+
+    /// Scenario H15: nodes on one machine, or behind one gateway, dial in turns.
+    #[test]
+    fn each_refused_node_costs_one_line_though_several_share_an_address() {
+        let mut refusals = Refusals::default();
+        let address = SocketAddr::from(([10, 0, 0, 1], 7000));
+        let mut lines = || {
+            let refused = [4, 5].map(|id| HandshakeError::UnexpectedSender { from: node(id) });
+            let is_news = |reason| refusals.is_news(address.ip(), Some(reason));
+            refused
+                .into_iter()
+                .map(is_news)
+                .filter(|news| *news)
+                .count()
+        };
+        assert_eq!([lines(), lines(), lines()], [2, 0, 0]);
+        refusals.forget(address);
+        let reasons = (1..10 * MAX_REFUSALS as u64).map(node);
+        for from in reasons {
+            refusals.is_news(
+                address.ip(),
+                Some(HandshakeError::UnexpectedSender { from }),
+            );
+            assert!(
+                refusals.0.len() <= MAX_REFUSALS,
+                "memory would grow for ever"
+            );
         }
     }
 

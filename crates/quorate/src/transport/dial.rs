@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use quorate_core::NodeId;
@@ -34,16 +34,30 @@ pub(super) struct Dialler {
     pub(super) queue: Receiver,
     /// Dialled once, because there is something to say to it, and not again for its own sake.
     pub(super) is_guest: bool,
+    pub(super) reports: Reports,
 }
 
 /// What was last written to the log about a peer: a line for each change, not for each attempt
-/// (scenario H15).
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// (scenario H15). Clones are about the same peer, so that it can be kept from one dialler to the
+/// next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reports(Arc<Mutex<Reported>>);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reported {
+    #[default]
     Nothing,
     Up,
     Unreachable,
     Refused,
+}
+
+impl Reports {
+    /// Takes note. Whether it is another than before.
+    fn is_news(&self, now: Reported) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *last, now) != now
+    }
 }
 
 impl Dialler {
@@ -51,14 +65,13 @@ impl Dialler {
     pub(super) async fn run(mut self) {
         // An incarnation is random, so no two nodes draw the same delays.
         let mut backoff = Backoff::new(self.local.incarnation.get() ^ self.peer.get());
-        let mut reported = Reported::Nothing;
         loop {
             let address = self.address.borrow_and_update().clone();
             let error = match self.connect(&address).await {
                 Ok((stream, outgoing)) => {
                     let peer = self.peer;
                     info!(target: "quorate::transport", %peer, address, "connected to peer");
-                    reported = Reported::Up;
+                    self.reports.is_news(Reported::Up);
                     let since = Instant::now();
                     self.queue.open();
                     let error = self.serve(stream, outgoing).await;
@@ -71,7 +84,7 @@ impl Dialler {
             if self.address.has_changed().is_err() {
                 return;
             }
-            self.report(&mut reported, &address, &error);
+            self.report(&address, &error);
             if self.is_guest {
                 return;
             }
@@ -110,7 +123,7 @@ impl Dialler {
         }
     }
 
-    fn report(&self, reported: &mut Reported, address: &str, error: &Ending) {
+    fn report(&self, address: &str, error: &Ending) {
         let peer = self.peer;
         let (now, text) = match error {
             Ending::Link(LinkError::Handshake(_)) => (Reported::Refused, "peer refused"),
@@ -121,8 +134,7 @@ impl Dialler {
             | Ending::Closed
             | Ending::Local => (Reported::Unreachable, "not connected to peer"),
         };
-        if *reported != now {
-            *reported = now;
+        if self.reports.is_news(now) {
             warn!(target: "quorate::transport", %peer, address, %error, "{text}");
         }
     }

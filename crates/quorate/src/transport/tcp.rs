@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::accept::Acceptor;
-use super::dial::Dialler;
+use super::dial::{Dialler, Reports};
 use super::guests::SharedGuests;
 use super::queue::{self, queue};
 use super::{Inbox, Transport, TransportError};
@@ -65,6 +65,7 @@ struct Visit {
     /// Not to be dialled again before.
     again_at: Instant,
     backoff: Backoff,
+    reports: Reports,
 }
 
 /// The task that dials. Dropped, it stops.
@@ -178,8 +179,9 @@ impl Running {
                     });
                 }
                 None => {
-                    self.peers
-                        .insert(node, Peer::dial(self.local.clone(), node, address, false));
+                    let (local, reports) = (self.local.clone(), Reports::default());
+                    let peer = Peer::dial(local, node, address, false, reports);
+                    self.peers.insert(node, peer);
                 }
             }
         }
@@ -196,25 +198,35 @@ impl Running {
         let Some(address) = self.guests.address(to) else {
             return;
         };
-        let mut backoff = match self.visits.remove(&to) {
+        let (mut backoff, reports) = match self.visits.remove(&to) {
             Some(mut visit) => {
                 let since = now.saturating_duration_since(visit.again_at);
                 visit.backoff.reset_after(since);
-                visit.backoff
+                (visit.backoff, visit.reports)
             }
-            None => Backoff::new(self.local.incarnation.get() ^ to.get()),
+            None => {
+                let seed = self.local.incarnation.get() ^ to.get();
+                (Backoff::new(seed), Reports::default())
+            }
         };
         let visit = Visit {
-            peer: Peer::dial(self.local.clone(), to, address, true),
+            peer: Peer::dial(self.local.clone(), to, address, true, reports.clone()),
             again_at: now + backoff.next_delay(),
             backoff,
+            reports,
         };
         self.visits.insert(to, visit);
     }
 }
 
 impl Peer {
-    fn dial(local: Arc<Local>, peer: NodeId, address: String, is_guest: bool) -> Self {
+    fn dial(
+        local: Arc<Local>,
+        peer: NodeId,
+        address: String,
+        is_guest: bool,
+        reports: Reports,
+    ) -> Self {
         let (sender, receiver) = queue();
         let (address, watched) = watch::channel(address);
         let dialler = Dialler {
@@ -223,6 +235,7 @@ impl Peer {
             address: watched,
             queue: receiver,
             is_guest,
+            reports,
         };
         let dialler = tokio::spawn(dialler.run()).abort_handle();
         Self {

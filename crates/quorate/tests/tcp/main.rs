@@ -9,6 +9,7 @@
 )]
 
 mod by_hand;
+mod journal;
 mod links;
 
 use std::collections::BTreeMap;
