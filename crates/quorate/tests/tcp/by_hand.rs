@@ -3,7 +3,7 @@
 
 use quorate::wire::{Decoder, decode, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
@@ -13,6 +13,19 @@ async fn dial_by_hand(address: &str, hello: Hello) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(&hello.encode()).await.unwrap();
     stream
+}
+
+/// A guest is let in at `address`: what it listens with where it says it is, and its connection.
+pub(super) async fn visit(address: &str) -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let guest = Hello {
+        address: listener.local_addr().unwrap().to_string(),
+        ..hello()
+    };
+    let mut stream = dial_by_hand(address, guest).await;
+    let answer = timeout(HANG, stream.read_u8()).await.expect("no answer");
+    assert!(answer.is_ok(), "it is no guest");
+    (listener, stream)
 }
 
 /// Everything the other end sends until it closes.

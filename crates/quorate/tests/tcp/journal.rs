@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use super::by_hand::visit;
 use super::*;
 
 /// Counts the warnings of transports on this thread.
@@ -43,15 +42,7 @@ async fn guest_that_cannot_be_reached_costs_one_line_not_one_for_each_attempt() 
     let _journal = tracing::subscriber::set_default(Warnings(Arc::clone(&warnings)));
     let (tcp, address) = bind();
     let mut one = start(tcp, 1, 11, &[]);
-    let closing = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let guest = Hello {
-        address: closing.local_addr().unwrap().to_string(),
-        ..hello()
-    };
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&guest.encode()).await.unwrap();
-    let answer = timeout(HANG, stream.read_u8()).await.expect("no answer");
-    assert!(answer.is_ok(), "it is no guest");
+    let (closing, _visit) = visit(&address).await;
 
     let dialled_often = async {
         for _ in 0..5 {

@@ -2,10 +2,11 @@
 //! costs the others nothing.
 
 use quorate::transport::TransportError;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::by_hand::visit;
 use super::*;
 
 /// Nodes 1 and 2, each knowing the other's address.
@@ -134,15 +135,7 @@ async fn node_that_is_no_member_is_heard_and_answered() {
 async fn guest_that_closes_at_once_is_not_dialled_for_each_message() {
     let (tcp, address) = bind();
     let mut one = start(tcp, 1, 11, &[]);
-    let closing = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let guest = Hello {
-        address: closing.local_addr().unwrap().to_string(),
-        ..hello()
-    };
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&guest.encode()).await.unwrap();
-    let answer = timeout(HANG, stream.read_u8()).await.expect("no answer");
-    assert!(answer.is_ok(), "it is no guest");
+    let (closing, _visit) = visit(&address).await;
 
     let mut dialled = 0;
     let accept = async {
