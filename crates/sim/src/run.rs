@@ -240,6 +240,14 @@ mod tests {
         assert_eq!(outcome.violation, None);
     }
 
+    /// A proposal from before the calm waited for a disk until the leader had settled, and was then
+    /// refused.
+    #[test]
+    fn a_leader_has_settled_only_when_no_request_of_the_past_waits_for_a_host() {
+        let outcome = run_seed(44752, Options::new(10_000));
+        assert_eq!(outcome.violation, None);
+    }
+
     #[test]
     fn a_tape_recorded_from_a_seed_gives_the_history_of_the_seed() {
         for seed in 0..10 {

@@ -29,6 +29,12 @@ impl World {
         self.pump(node)
     }
 
+    /// Whether such an input was taken somewhere and has not come to its engine yet.
+    pub(super) fn any_waits(&self, is_such: impl Fn(&Event) -> bool) -> bool {
+        let mut alive = self.nodes.iter().filter_map(|node| node.life.as_deref());
+        alive.any(|life| life.inbox.iter().any(&is_such))
+    }
+
     pub(super) fn arrive(&mut self, message: Message) -> Check {
         let receiver = self.nodes[message.to].life.as_deref();
         let Some(life) = receiver.filter(|life| life.inbox.len() < INBOX_LIMIT) else {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use quorate_core::{LogIndex, NodeId, RoleName, Term};
+use quorate_core::{Event, LogIndex, NodeId, RoleName, Term};
 
 use super::{Happening, World};
 use crate::check::{Check, Property, broken};
@@ -181,7 +181,18 @@ impl World {
 
     /// Whether there is such a leader and all requests of the past have their outcome.
     fn leader_is_settled(&self) -> bool {
-        self.checks.outcomes.waiting() == 0 && self.settled_leader().is_some()
+        let is_request = |event: &Event| {
+            matches!(
+                event,
+                Event::Propose { .. }
+                    | Event::Read { .. }
+                    | Event::ChangeMembership { .. }
+                    | Event::TransferLeadership { .. }
+            )
+        };
+        self.checks.outcomes.waiting() == 0
+            && self.settled_leader().is_some()
+            && !self.any_waits(is_request)
     }
 
     /// Proposes a command at the leader and says where it stands.

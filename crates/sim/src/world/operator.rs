@@ -61,8 +61,7 @@ impl World {
             matches!(event, Event::ChangeMembership { what, .. }
                 if matches!(what, Change::Remove { .. }))
         };
-        let mut alive = self.nodes.iter().filter_map(|node| node.life.as_deref());
-        alive.any(|life| life.inbox.iter().any(is_removal))
+        self.any_waits(is_removal)
     }
 
     fn any_suspect(&self) -> bool {
