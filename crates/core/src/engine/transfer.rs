@@ -145,7 +145,16 @@ impl Engine {
             return;
         };
         transfer.is_told = true;
-        let (to, life, round) = (peer.id, peer.life, leadership.round);
+        let target = (peer.id, peer.life);
+        self.say_word(target);
+    }
+
+    /// Tells this life of a node to campaign, in the newest round.
+    fn say_word(&mut self, (to, life): (NodeId, Incarnation)) {
+        let Role::Leader(leadership) = &self.role else {
+            return;
+        };
+        let round = leadership.round;
         let envelope = self.envelope(to, life);
         self.outbox
             .send(|| envelope.with(Body::TimeoutNow { round }));
@@ -192,17 +201,15 @@ impl Engine {
     pub(super) fn leave_after_removal(&mut self) {
         let is_told = self.transfer().is_some_and(|transfer| transfer.is_told);
         self.conclude_transfer();
-        if !is_told && let Some((to, life, round)) = self.prepared_voter() {
-            let envelope = self.envelope(to, life);
-            self.outbox
-                .send(|| envelope.with(Body::TimeoutNow { round }));
+        if !is_told && let Some(prepared) = self.prepared_voter() {
+            self.say_word(prepared);
         }
         self.step_down();
     }
 
     /// A voter that holds everything and could lead: the target of the transfer under way, or
     /// whoever has not failed to take over.
-    fn prepared_voter(&self) -> Option<(NodeId, Incarnation, Round)> {
+    fn prepared_voter(&self) -> Option<(NodeId, Incarnation)> {
         let Role::Leader(leadership) = &self.role else {
             return None;
         };
@@ -212,7 +219,7 @@ impl Engine {
         let prepared = leadership.peers.iter().filter(is_prepared);
         let preferred =
             prepared.max_by_key(|peer| (target == Some(peer.id), Reverse(peer.failed_transfers)));
-        preferred.map(|peer| (peer.id, peer.life, leadership.round))
+        preferred.map(|peer| (peer.id, peer.life))
     }
 
     /// The leader wants us to campaign: at once, without asking whether we could, and with the
