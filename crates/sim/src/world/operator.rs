@@ -57,11 +57,15 @@ impl World {
     /// Whether an operator has asked for the removal of a node and is not heard yet: what was safe
     /// then must be safe when the leader comes to it.
     fn any_removal_waits(&self) -> bool {
-        let is_removal = |event: &Event| {
-            matches!(event, Event::ChangeMembership { what, .. }
-                if matches!(what, Change::Remove { .. }))
-        };
-        self.any_waits(is_removal)
+        self.any_waits(|event| {
+            matches!(
+                event,
+                Event::ChangeMembership {
+                    what: Change::Remove { .. },
+                    ..
+                }
+            )
+        })
     }
 
     fn any_suspect(&self) -> bool {
