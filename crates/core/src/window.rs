@@ -125,7 +125,8 @@ impl Window {
 
     /// The position of the last run that starts at `index` or before. The search starts where that
     /// run would be if all were of one length, and doubles its steps away from there: where they
-    /// are, as those of a steady load, a single run is looked at, however many are in memory.
+    /// are, as those of a steady load, a single run is looked at, however many are in memory. Where
+    /// they are not, it is off by no more runs than there are entries from `index` to either end.
     fn position_of(&self, index: LogIndex) -> usize {
         let first_of = |position: usize| self.runs.get(position).and_then(|run| run.first());
         let starts_behind = |position| first_of(position).is_some_and(|first| first.index > index);
@@ -164,6 +165,7 @@ impl Window {
         let entries = self.first.prev().distance_to(last);
         let (runs, before) = (self.runs.len() as u64, self.first.distance_to(index));
         let expected = if entries == runs {
+            // Each is of one entry, as they come one by one: a division can be spared.
             before
         } else {
             before.saturating_mul(runs) / entries.max(1)

@@ -69,7 +69,8 @@ impl Engine {
     /// others: their messages may be waiting in our queues. So a pause never starts an election
     /// by itself, nor does it end a leadership that the others may not have missed. But a host that
     /// is late again and again must not be without elections and check-quorum for ever: after one
-    /// pause the next is forgiven when those that are waited for were heard in between.
+    /// pause a leader is forgiven the next when a majority was heard in between, and any other when
+    /// its election timeout was begun anew for another reason.
     fn wake_after(&mut self, pause: Duration) {
         let now = self.now;
         self.writes.forgive_pause(now);

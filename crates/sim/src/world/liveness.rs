@@ -95,8 +95,8 @@ impl World {
     }
 
     /// How long copies of messages may depose a leader without doing wrong. A node that was removed
-    /// may have campaigned by itself, where nobody asks for pre-votes: it is in a later term, and
-    /// says so to the leader whose old append it is given once more (scenario A07).
+    /// may have campaigned by itself, where not everybody asks for pre-votes. It is in a later
+    /// term, and says so to the leader whose old append it is given once more (scenario A07).
     fn echoes_that_depose(&self) -> u64 {
         let knobs = &self.knobs;
         let asks = knobs.engine.pre_vote && !knobs.process.mixed_pre_vote;
