@@ -22,9 +22,27 @@ use quorate_core::{
 /// A position in `Cluster::engines`: the node's number less one.
 type Place = usize;
 
+/// What the pump asks of an engine: [`Engine`]'s own contract.
+pub(crate) trait Pumped {
+    fn step(&mut self, event: Event) -> Vec<Action>;
+    fn recycle(&mut self, actions: Vec<Action>);
+}
+
+impl Pumped for Engine {
+    #[inline(always)]
+    fn step(&mut self, event: Event) -> Vec<Action> {
+        Engine::step(self, event)
+    }
+
+    #[inline(always)]
+    fn recycle(&mut self, actions: Vec<Action>) {
+        Engine::recycle(self, actions);
+    }
+}
+
 /// A leader and two followers.
-pub(crate) struct Cluster {
-    engines: Vec<Engine>,
+pub(crate) struct Cluster<E = Engine> {
+    engines: Vec<E>,
     /// Confirmations of writes and the answers behind them, while they are held back.
     held: VecDeque<(Place, Event)>,
     is_holding: bool,
@@ -52,16 +70,7 @@ impl Cluster {
             let config = config.validate()?;
             engines.push(Engine::new(config, life, founders.clone(), Time::ZERO));
         }
-        let mut cluster = Self {
-            engines,
-            held: VecDeque::new(),
-            is_holding: false,
-            leader: 0,
-            now: Time::ZERO,
-            proposal: ProposalId::FIRST,
-            proposed: 0,
-            applied: LogIndex::NONE,
-        };
+        let mut cluster = Self::led_by_first(engines);
         cluster.elect();
         // What was committed by the election is no proposal of ours.
         cluster.proposed = cluster.applied.get();
@@ -88,6 +97,34 @@ impl Cluster {
         }
     }
 
+    /// Lets time pass at one node: the leader, or a follower. Returns how many actions it caused.
+    pub(crate) fn tick(&mut self, is_leader: bool, by: Duration) -> usize {
+        let place = if is_leader {
+            self.leader
+        } else {
+            (self.leader + 1) % self.engines.len()
+        };
+        let now = self.now.after(by);
+        let engine = self.engines.get_mut(place);
+        engine.map_or(0, |engine| engine.step(Event::Tick { now }).len())
+    }
+}
+
+impl<E: Pumped> Cluster<E> {
+    /// Engines of which the first leads already.
+    pub(crate) const fn led_by_first(engines: Vec<E>) -> Self {
+        Self {
+            engines,
+            held: VecDeque::new(),
+            is_holding: false,
+            leader: 0,
+            now: Time::ZERO,
+            proposal: ProposalId::FIRST,
+            proposed: 0,
+            applied: LogIndex::NONE,
+        }
+    }
+
     /// Proposes `batch` commands at once and pumps until every node has applied them.
     pub(crate) fn commit(&mut self, batch: usize) {
         self.propose(batch);
@@ -110,18 +147,6 @@ impl Cluster {
         self.proposed - self.applied.get()
     }
 
-    /// Lets time pass at one node: the leader, or a follower. Returns how many actions it caused.
-    pub(crate) fn tick(&mut self, is_leader: bool, by: Duration) -> usize {
-        let place = if is_leader {
-            self.leader
-        } else {
-            (self.leader + 1) % self.engines.len()
-        };
-        let now = self.now.after(by);
-        let engine = self.engines.get_mut(place);
-        engine.map_or(0, |engine| engine.step(Event::Tick { now }).len())
-    }
-
     fn propose(&mut self, batch: usize) {
         let commands = vec![Bytes::from_static(b"sixteen bytes..."); batch];
         let proposal = self.proposal;
@@ -130,7 +155,7 @@ impl Cluster {
         self.step(self.leader, Event::Propose { proposal, commands });
     }
 
-    fn engine(&mut self, place: Place) -> &mut Engine {
+    fn engine(&mut self, place: Place) -> &mut E {
         match self.engines.get_mut(place) {
             Some(engine) => engine,
             None => unreachable!("no node is in place {place}"),
