@@ -15,7 +15,8 @@ pub(crate) struct TermStarts {
     /// The entry before the first one in the log: `NONE`, or the last one purged.
     before: EntryId,
     starts: Vec<EntryId>,
-    last: LogIndex,
+    /// The last entry; `before` for an empty log.
+    last: EntryId,
 }
 
 impl TermStarts {
@@ -43,6 +44,7 @@ impl TermStarts {
                 at: EntryId::new(last, newest.term),
             });
         }
+        let last = EntryId::new(last, newest.term);
         let mut terms = Self {
             before,
             starts,
@@ -58,17 +60,19 @@ impl TermStarts {
     }
 
     /// Id of the last entry; that of `before` for an empty log.
-    pub(crate) fn last_id(&self) -> EntryId {
-        let term = self.starts.last().unwrap_or(&self.before).term;
-        EntryId::new(self.last, term)
+    pub(crate) const fn last_id(&self) -> EntryId {
+        self.last
     }
 
     /// The term at `index`; `None` beyond the last entry, and for what was purged but its last.
     pub(crate) fn term_at(&self, index: LogIndex) -> Option<Term> {
-        if index > self.last || index < self.before.index {
+        // Recent entries are asked for most, the last of all more than any other.
+        if index == self.last.index {
+            return Some(self.last.term);
+        }
+        if index > self.last.index || index < self.before.index {
             return None;
         }
-        // Recent entries are asked for most.
         if let Some(newest) = self.starts.last().filter(|start| start.index <= index) {
             return Some(newest.term);
         }
@@ -89,37 +93,43 @@ impl TermStarts {
             return EntryId::NONE;
         }
         let next = self.starts.get(beyond);
-        let end = next.map_or(self.last, |next| next.index.prev());
+        let end = next.map_or(self.last.index, |next| next.index.prev());
         EntryId::new(end.min(bound.index), start.term)
     }
 
     /// Adds entries that stand right behind the last one.
     pub(crate) fn append(&mut self, entries: &Entries) {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        let Some(last) = entries.last_id() else {
             return;
         };
+        debug_assert_eq!(
+            entries.first().map(|first| first.index),
+            Some(self.last.index.next()),
+            "a log has no gaps"
+        );
         // Terms never fall, so that only a batch that brings a new one has to be searched.
-        if last.term == self.last_id().term {
-            debug_assert_eq!(first.index, self.last.next(), "a log has no gaps");
-            self.last = last.index;
-            return;
-        }
-        for entry in entries.iter() {
-            debug_assert_eq!(entry.index, self.last.next(), "a log has no gaps");
-            if self.last_id().term < entry.term {
-                self.starts.push(entry.id());
+        if last.term > self.last.term {
+            let mut newest = self.last.term;
+            for entry in entries.iter() {
+                if entry.term > newest {
+                    newest = entry.term;
+                    self.starts.push(entry.id());
+                }
             }
-            self.last = entry.index;
         }
+        self.last = last;
     }
 
     /// Drops every entry from `index` on.
     pub(crate) fn truncate_from(&mut self, index: LogIndex) {
-        self.last = self.last.min(index.prev());
-        let keep = self
-            .starts
-            .partition_point(|start| start.index <= self.last);
+        if index > self.last.index {
+            return;
+        }
+        let end = index.prev();
+        let keep = self.starts.partition_point(|start| start.index <= end);
         self.starts.truncate(keep);
+        let newest = self.starts.last().unwrap_or(&self.before);
+        self.last = EntryId::new(end, newest.term);
     }
 
     /// Drops every entry up to `through`, which is in the log.
@@ -131,7 +141,7 @@ impl TermStarts {
     /// Drops everything: the log goes on behind `before`.
     pub(crate) fn reset(&mut self, before: EntryId) {
         self.before = before;
-        self.last = before.index;
+        self.last = before;
         self.starts.clear();
     }
 }
@@ -185,10 +195,13 @@ mod tests {
         let mut terms = TermStarts::default();
         terms.reset(before);
         for _ in 0..rng.usize(0..6) {
-            let start = id(terms.last.next().get(), before.term.get() + rng.u64(1..9));
+            let start = id(
+                terms.last.index.next().get(),
+                before.term.get() + rng.u64(1..9),
+            );
             if start.term > terms.last_id().term {
                 terms.starts.push(start);
-                terms.last = start.index.plus(rng.u64(0..3));
+                terms.last = EntryId::new(start.index.plus(rng.u64(0..3)), start.term);
             }
         }
         terms
@@ -200,7 +213,7 @@ mod tests {
         for _ in 0..500 {
             let terms = random_terms(&mut rng);
             let id_at = |index| Some(EntryId::new(index, terms.term_at(index)?));
-            let newest_first = (0..=terms.last.get()).rev().map(LogIndex::new);
+            let newest_first = (0..=terms.last.index.get()).rev().map(LogIndex::new);
             let known: Vec<EntryId> = newest_first.filter_map(id_at).collect();
             for (index, term) in (0..22).flat_map(|index| (0..14).map(move |term| (index, term))) {
                 let bound = id(index, term);

@@ -17,6 +17,8 @@ pub(crate) struct Writes {
     forgiven: WriteId,
     /// The log is durable up to here.
     durable: LogIndex,
+    /// Where the log ends once all writes are durable.
+    end: LogIndex,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Writes {
             pending: VecDeque::new(),
             forgiven: WriteId::NONE,
             durable,
+            end: durable,
         }
     }
 
@@ -50,12 +53,17 @@ impl Writes {
     /// Issues an append of `first..=last`, which replaces whatever stood there and behind.
     pub(crate) fn append(&mut self, first: LogIndex, last: LogIndex, now: Time) -> WriteId {
         self.ends_at(first.prev());
+        self.end = last;
         self.issue(now, Some(last))
     }
 
-    /// The log was cut behind `kept`. The ends of pending writes never fall along the queue, so
-    /// only those that reach beyond are looked at: none where a leader appends.
+    /// The log was cut behind `kept`, if it reached further. The ends of pending writes never fall
+    /// along the queue, so only those that reach beyond are looked at.
     fn ends_at(&mut self, kept: LogIndex) {
+        if kept >= self.end {
+            return;
+        }
+        self.end = kept;
         self.durable = self.durable.min(kept);
         let ends = self.pending.iter_mut().rev();
         for end in ends.filter_map(|pending| pending.log_end.as_mut()) {
@@ -79,6 +87,7 @@ impl Writes {
             return self.issue(now, None);
         }
         self.ends_at(kept);
+        self.end = last;
         self.issue(now, Some(last))
     }
 
@@ -160,6 +169,7 @@ impl Writes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
 
     fn i(index: u64) -> LogIndex {
         LogIndex::new(index)
@@ -214,6 +224,29 @@ mod tests {
         let kept = writes.install(i(60), (false, i(50)), Time::ZERO);
         writes.confirm(kept);
         assert_eq!(writes.durable(), i(50), "the log stays as it was");
+    }
+
+    /// Where the log ends decides whether what is pending is looked at when the log is cut.
+    #[test]
+    fn no_write_makes_more_durable_than_the_log_holds() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for _ in 0..300 {
+            let mut writes = Writes::new(i(rng.u64(0..9)));
+            for _ in 0..30 {
+                let first = rng.u64(1..=writes.end.get() + 1);
+                let last = i(first + rng.u64(0..4));
+                match rng.u32(0..6) {
+                    0..3 => drop(writes.append(i(first), last, Time::ZERO)),
+                    3 => drop(writes.install(last, (rng.bool(), i(first - 1)), Time::ZERO)),
+                    4 => drop(writes.save_hard_state(Time::ZERO)),
+                    _ => writes.confirm(WriteId::new(rng.u64(0..=writes.issued.get()))),
+                }
+                let ends = writes.pending.iter().filter_map(|pending| pending.log_end);
+                let ends: Vec<LogIndex> = ends.collect();
+                assert!(ends.is_sorted() && ends.iter().all(|&end| end <= writes.end));
+                assert!(writes.durable <= writes.end, "{writes:?}");
+            }
+        }
     }
 
     #[test]
