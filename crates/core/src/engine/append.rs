@@ -1,6 +1,10 @@
 //! The follower's side of replication: what it makes of an append [Raft 5.3]. The leader's side
 //! is in `replication.rs`.
 
+use core::mem;
+
+use bytes::Bytes;
+
 use super::Engine;
 use crate::telemetry::tell;
 use crate::{
@@ -53,7 +57,7 @@ impl Engine {
                 WriteId::NONE,
             )
         } else {
-            let needs = self.append_missing(entries, claim);
+            let needs = self.append_missing(&mut entries, claim);
             (AppendOutcome::Matched(claim), needs)
         };
         let committed = self.commit;
@@ -116,13 +120,13 @@ impl Engine {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return is_prev_sound && oldest <= self.hard.term;
         };
-        let mut memberships = entries.memberships();
+        let is_membership = |(_, bytes): (LogIndex, &Bytes)| Membership::decode(bytes).is_ok();
         is_prev_sound
             && first.index == prev.index.next()
             && first.term >= oldest
             && last.term <= self.hard.term
             && entries.is_well_formed()
-            && memberships.all(|(_, bytes)| Membership::decode(bytes).is_ok())
+            && (entries.is_plain() || entries.memberships().all(is_membership))
     }
 
     /// Whether the entries that the log lacks fit on the disk. Where they do not, nothing is
@@ -197,11 +201,12 @@ impl Engine {
     /// are left alone: a late append must not cut off what followed it [Raft 5.3].
     ///
     /// Returns the write that makes everything up to `claim` durable.
-    fn append_missing(&mut self, missing: Entries, claim: LogIndex) -> WriteId {
-        let Some(write) = self.take_into_log(&missing) else {
+    #[inline(always)]
+    fn append_missing(&mut self, missing: &mut Entries, claim: LogIndex) -> WriteId {
+        let Some(write) = self.take_into_log(missing) else {
             return self.writes.covering(claim);
         };
-        self.outbox.append(write, || missing);
+        self.outbox.append(write, || mem::take(missing));
         write
     }
 

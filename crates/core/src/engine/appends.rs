@@ -24,11 +24,9 @@ pub(super) struct Appends<'a> {
     outbox: &'a mut Outbox,
 }
 
-/// What came of sending a peer its next entries.
+/// What came of sending a peer what it has not been sent.
 pub(super) enum Sent {
-    /// An append with entries has left; more may follow.
-    Entries,
-    /// Its pace allows no more.
+    /// There is no more, or its pace allows no more.
     Enough,
     /// It needs what was purged.
     NeedsSnapshot,
@@ -57,26 +55,28 @@ impl Engine {
 }
 
 impl Appends<'_> {
-    /// Sends the peer the next entries that fit into one message, if its pace allows. There are
-    /// some.
-    pub(super) fn send_next(&mut self, peer: &mut Progress) -> Sent {
-        let (from, last) = (peer.next(), self.log.last().index);
-        debug_assert!(from <= last, "a peer that was sent all is sent no entries");
-        if from <= self.log.before().index && peer.receives().is_none() {
-            return Sent::NeedsSnapshot;
+    /// Sends the peer entries, a message at a time, as long as there are any in memory and its pace
+    /// allows.
+    pub(super) fn send_rest(&mut self, peer: &mut Progress) -> Sent {
+        let log = self.log;
+        let last = log.last().index;
+        while peer.next() <= last {
+            if peer.next() <= log.before().index && peer.receives().is_none() {
+                return Sent::NeedsSnapshot;
+            }
+            let (messages, bytes) = (
+                self.config.max_inflight_messages,
+                self.config.max_inflight_bytes,
+            );
+            if !peer.may_send(messages, bytes) {
+                break;
+            }
+            match log.slice(peer.next(), last, self.config.max_append_bytes) {
+                Some(entries) => self.send_entries(peer, &entries),
+                None => return Sent::OnDisk(peer.next()),
+            }
         }
-        let (messages, bytes) = (
-            self.config.max_inflight_messages,
-            self.config.max_inflight_bytes,
-        );
-        if !peer.may_send(messages, bytes) {
-            return Sent::Enough;
-        }
-        match self.log.slice(from, last, self.config.max_append_bytes) {
-            Some(entries) => self.send_entries(peer, &entries),
-            None => return Sent::OnDisk(from),
-        }
-        Sent::Entries
+        Sent::Enough
     }
 
     /// Sends these entries; they start at the peer's next index.

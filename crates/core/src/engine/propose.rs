@@ -1,6 +1,7 @@
 //! Taking new commands into the log. Only a leader does; forwarding is the host's.
 
 use alloc::vec::Vec;
+use core::mem;
 
 use bytes::Bytes;
 
@@ -57,7 +58,7 @@ impl Engine {
         debug_assert!(self.is_leader(), "only a leader has entries of its own");
         let term = self.hard.term;
         let mut index = self.log.last().index;
-        let entries: Entries = payloads
+        let mut entries: Entries = payloads
             .into_iter()
             .map(|payload| {
                 index = index.next();
@@ -75,6 +76,6 @@ impl Engine {
             leadership.uncommitted.push(index, entries.size_bytes());
         }
         self.replicate_to_all();
-        self.outbox.append(write, || entries);
+        self.outbox.append(write, || mem::take(&mut entries));
     }
 }

@@ -12,38 +12,30 @@ use crate::{AppendOutcome, EntryId, Incarnation, LogIndex, NodeId, Round};
 impl Engine {
     /// Sends every peer as much as its pace allows.
     pub(super) fn replicate_to_all(&mut self) {
-        let Role::Leader(leadership) = &self.role else {
+        let Some((leadership, mut appends)) = self.appends() else {
             return;
         };
-        for position in 0..leadership.peers.len() {
-            self.replicate_to(position);
+        let (peers, mut have_all) = (leadership.peers.len(), true);
+        for peer in &mut leadership.peers {
+            have_all &= matches!(appends.send_rest(peer), Sent::Enough);
+        }
+        if !have_all {
+            // What those need that are left is not in memory.
+            (0..peers).for_each(|position| self.replicate_to(position));
         }
     }
 
     /// Sends the peer at this position as much as its pace allows.
     pub(super) fn replicate_to(&mut self, position: usize) {
-        while self.has_more_for(position)
-            && let Some((leadership, mut appends)) = self.appends()
+        if let Some((leadership, mut appends)) = self.appends()
             && let Some(peer) = leadership.peers.get_mut(position)
         {
-            match appends.send_next(peer) {
-                Sent::Entries => {}
-                Sent::Enough => return,
-                Sent::NeedsSnapshot => return self.offer_snapshot(position),
-                Sent::OnDisk(from) => return self.load_for_peer(position, from),
+            match appends.send_rest(peer) {
+                Sent::Enough => {}
+                Sent::NeedsSnapshot => self.offer_snapshot(position),
+                Sent::OnDisk(from) => self.load_for_peer(position, from),
             }
         }
-    }
-
-    /// Whether the peer at this position was not sent all there is. Most of the time it was, which
-    /// is seen before anything is gathered for an append.
-    fn has_more_for(&self, position: usize) -> bool {
-        let Role::Leader(leadership) = &self.role else {
-            return false;
-        };
-        let last = self.log.last().index;
-        let peer = leadership.peers.get(position);
-        peer.is_some_and(|peer| peer.next() <= last)
     }
 
     /// Tells every peer that this leader is there, with the newest round and commit index.
@@ -123,7 +115,20 @@ impl Engine {
             }
         }
         self.confirm_reads();
-        self.replicate_to(position);
+        if self.has_more_for(position) {
+            self.replicate_to(position);
+        }
+    }
+
+    /// Whether the peer at this position was not sent all there is. Most of the time it was, which
+    /// is seen before anything is gathered for an append.
+    fn has_more_for(&self, position: usize) -> bool {
+        let Role::Leader(leadership) = &self.role else {
+            return false;
+        };
+        let last = self.log.last().index;
+        let peer = leadership.peers.get(position);
+        peer.is_some_and(|peer| peer.next() <= last)
     }
 
     fn on_refused(&mut self, position: usize, refused: LogIndex, hint: EntryId, round: Round) {
