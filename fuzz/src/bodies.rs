@@ -61,12 +61,14 @@ fn vote_reply(scene: &mut Scene<'_, '_>, _: Term) -> Body {
 
 fn append(scene: &mut Scene<'_, '_>, term: Term) -> Body {
     let prev = scene.id();
+    let entries = scene.entries(prev, term);
+    let sent = prev.index.plus(entries.len() as u64);
     Body::Append {
         prev,
-        entries: scene.entries(prev, term),
+        entries,
         commit: LogIndex::new(scene.draw.near(prev.index.get())),
         round: scene.round(),
-        last: scene.id().index,
+        last: LogIndex::new(scene.draw.near(sent.get())),
     }
 }
 

@@ -27,7 +27,7 @@ impl Engine {
         if let Some(violation) = self.contradicts_known_leader(from) {
             return self.stop(violation);
         }
-        if !self.is_sound(prev, &entries) {
+        if !self.is_sound(prev, &entries, told.1) {
             self.counters.dropped += 1;
             return;
         }
@@ -112,16 +112,21 @@ impl Engine {
         })
     }
 
-    /// Whether the append can be from any engine at all. The wire promises nothing. Term zero has
-    /// neither leader nor entries.
-    fn is_sound(&self, prev: EntryId, entries: &Entries) -> bool {
+    /// Whether the append can be from any engine at all, whose log ends at `log_end`. The wire
+    /// promises nothing. Term zero has neither leader nor entries.
+    fn is_sound(&self, prev: EntryId, entries: &Entries, log_end: LogIndex) -> bool {
         let is_prev_sound = (prev.index == LogIndex::NONE) == (prev.term == Term::ZERO);
         let oldest = prev.term.max(Term::ZERO.next());
+        // A suspect node believes it: a log that ends too soon, or never, would make it whole too
+        // soon or never (scenario A20).
+        let sent = entries.last().map_or(prev.index, |last| last.index);
+        let is_end_sound = sent <= log_end && log_end.can_exist();
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return is_prev_sound && oldest <= self.hard.term;
+            return is_prev_sound && is_end_sound && oldest <= self.hard.term;
         };
         let is_membership = |(_, bytes): (LogIndex, &Bytes)| Membership::decode(bytes).is_ok();
         is_prev_sound
+            && is_end_sound
             && first.index == prev.index.next()
             && first.term >= oldest
             && last.term <= self.hard.term

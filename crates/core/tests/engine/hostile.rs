@@ -9,7 +9,7 @@ use quorate_core::{
     Term, Violation, WriteId,
 };
 
-use super::support::bench::{Bench, append, has, heartbeat, node_of, vote_request};
+use super::support::bench::{Bench, append, append_of_log, has, heartbeat, node_of, vote_request};
 use super::support::{entries, i, id, ms, n, r, t};
 
 const RUNS: u64 = 400;
@@ -99,6 +99,23 @@ impl Chaos {
         }
     }
 
+    /// Mostly of a log that reaches as far as what is sent.
+    fn append(&mut self) -> Body {
+        let (prev, entries) = (self.id(), self.entries());
+        let sent = entries.last().map_or(prev.index, |last| last.index);
+        let last = match self.rng.u8(0..8) {
+            0 => i(self.number()),
+            _ => sent.plus(self.rng.u64(0..3)),
+        };
+        Body::Append {
+            prev,
+            entries,
+            commit: i(self.number()),
+            round: r(self.number()),
+            last,
+        }
+    }
+
     fn body(&mut self) -> Body {
         match self.rng.u8(0..14) {
             0 => Body::PreVote {
@@ -117,13 +134,7 @@ impl Chaos {
                 campaign: t(self.number()),
                 granted: self.rng.bool(),
             },
-            4..=6 => Body::Append {
-                prev: self.id(),
-                entries: self.entries(),
-                commit: i(self.number()),
-                round: r(self.number()),
-                last: i(self.number()),
-            },
+            4..=6 => self.append(),
             7 => Body::AppendReply {
                 asked: t(self.number()),
                 round: r(self.number()),
@@ -243,17 +254,22 @@ fn nothing_that_arrives_makes_the_engine_panic() {
 }
 
 /// Nobody leads in term zero, and no entry has it: a log with such an entry could not be recovered.
+/// A leader's log holds what it sends, and ends somewhere.
 #[test]
 fn appends_that_no_leader_can_have_sent_are_dropped() {
+    const NOTHING: EntryId = EntryId::NONE;
     for (term, body) in [
-        (0, heartbeat(EntryId::NONE, 0)),
-        (0, append(EntryId::NONE, entries(1, &[0]), 0)),
-        (5, append(EntryId::NONE, entries(1, &[0]), 0)),
-        (5, append(EntryId::NONE, entries(1, &[6]), 0)),
+        (0, heartbeat(NOTHING, 0)),
+        (0, append(NOTHING, entries(1, &[0]), 0)),
+        (5, append(NOTHING, entries(1, &[0]), 0)),
+        (5, append(NOTHING, entries(1, &[6]), 0)),
         (5, heartbeat(id(0, 3), 0)),
         (5, heartbeat(id(3, 0), 0)),
-        (5, append(EntryId::NONE, entries(2, &[5]), 0)),
+        (5, append(NOTHING, entries(2, &[5]), 0)),
         (5, append(id(1, 3), entries(2, &[2]), 0)),
+        (5, append_of_log(i(1), NOTHING, entries(1, &[5, 5]), 0)),
+        (5, append_of_log(i(2), id(3, 3), Entries::empty(), 0)),
+        (5, append_of_log(i(u64::MAX), NOTHING, entries(1, &[5]), 0)),
     ] {
         let mut bench = node_of(3).start();
         let actions = bench.receive(2, term, body.clone());

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use quorate_core::{
     Action, AppendOutcome, Body, Config, Engine, Entries, EntryId, Event, Floor, HardState,
-    Incarnation, Membership, Message, NodeId, ProposalId, ReadId, Recovered, RoleName, Round,
-    SnapshotMeta, Status, Time, WriteId,
+    Incarnation, LogIndex, Membership, Message, NodeId, ProposalId, ReadId, Recovered, RoleName,
+    Round, SnapshotMeta, Status, Time, WriteId,
 };
 
 use super::contract::Contract;
@@ -263,19 +263,30 @@ pub(crate) const fn life_of(peer: u64) -> Incarnation {
     Incarnation::new(peer * 1000 + 1)
 }
 
-/// An append behind `prev`.
-pub(crate) const fn append(prev: EntryId, entries: Entries, commit: u64) -> Body {
+/// An append behind `prev`, of a leader whose log ends with it.
+pub(crate) fn append(prev: EntryId, entries: Entries, commit: u64) -> Body {
+    let last = prev.index.plus(entries.len() as u64);
+    append_of_log(last, prev, entries, commit)
+}
+
+/// An append behind `prev`, of a leader that says that its log ends at `last`.
+pub(crate) const fn append_of_log(
+    last: LogIndex,
+    prev: EntryId,
+    entries: Entries,
+    commit: u64,
+) -> Body {
     Body::Append {
         prev,
         entries,
         commit: i(commit),
         round: r(0),
-        last: i(0),
+        last,
     }
 }
 
 /// An append without entries.
-pub(crate) const fn heartbeat(prev: EntryId, commit: u64) -> Body {
+pub(crate) fn heartbeat(prev: EntryId, commit: u64) -> Body {
     append(prev, Entries::empty(), commit)
 }
 
