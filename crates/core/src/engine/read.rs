@@ -103,9 +103,7 @@ impl Engine {
 
     /// A leader takes on a read.
     fn take_read(&mut self, reader: Reader) {
-        let is_committed = self
-            .first_of_term()
-            .is_some_and(|first| self.commit >= first);
+        let is_committed = self.has_own_commit();
         let commit = self.commit;
         let has_lease = self.lease_until().is_some_and(|until| self.now < until);
         let Role::Leader(leadership) = &mut self.role else {
@@ -117,7 +115,7 @@ impl Engine {
                 Reader::Peer(node, life, read) => self.answer_read((node, life), read, None),
             };
         }
-        if is_committed && has_lease {
+        if has_lease {
             self.counters.lease_reads += 1;
             self.give_read_index(reader, commit);
         } else if is_committed {
@@ -195,13 +193,23 @@ impl Engine {
         })
     }
 
+    /// Whether this leader has committed an entry of its term.
+    fn has_own_commit(&self) -> bool {
+        self.first_of_term()
+            .is_some_and(|first| self.commit >= first)
+    }
+
     /// Until when this leader may serve reads because no other can have been elected: a majority
     /// of the present voters owes it silence until then, and has its clock's drift allowed for
-    /// [Thesis 6.4.1]. `None` without a lease.
+    /// [Thesis 6.4.1]. `None` without a lease, and before it knows what is committed (scenario
+    /// E01).
     pub(super) fn lease_until(&self) -> Option<Time> {
         let Role::Leader(leadership) = &self.role else {
             return None;
         };
+        if !self.has_own_commit() {
+            return None;
+        }
         leadership.lease.until(self.majority_answered()?)
     }
 

@@ -325,7 +325,7 @@ fn a_lease_serves_nothing_before_an_entry_of_the_own_term_is_committed() {
     for peer in [2, 3] {
         let _ = leader.receive(peer, 2, matched(2, 0, r(1)));
     }
-    assert!(leader.status().lease_until.is_some(), "they are silent");
+    assert_eq!(leader.status().lease_until, None, "though they are silent");
     let read = leader.read(7);
     assert_eq!(
         ready_reads(&read),
@@ -335,6 +335,7 @@ fn a_lease_serves_nothing_before_an_entry_of_the_own_term_is_committed() {
     let _ = leader.receive(2, 2, matched(2, 3, r(1)));
     let confirmed = leader.receive(2, 2, matched(2, 3, r(2)));
     assert_eq!(ready_reads(&confirmed), [(7, 3)]);
+    assert!(leader.status().lease_until.is_some());
     assert!(serves_at_once(&mut leader, 8));
 }
 
