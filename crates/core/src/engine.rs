@@ -114,6 +114,8 @@ struct Campaign {
     own_vote: WriteId,
 }
 
+    /// That is durable, and with it the requests have left.
+    has_asked: bool,
 /// The state of a leader; gone when it steps down.
 #[derive(Debug)]
 struct Leadership {

@@ -9,6 +9,9 @@ impl Engine {
         if !self.may_campaign() {
             // It does not lead anybody anywhere, but it must not wait for a leader that is gone.
             self.step_down();
+        } else if self.waits_for_own_vote() {
+            // Its requests wait as well: nobody was asked, and a newer term would be as far away.
+            self.restart_election_timer();
         } else if self.config.pre_vote {
             self.start_pre_vote();
         } else {
@@ -88,14 +91,23 @@ impl Engine {
         }
     }
 
-    /// The own vote counts when it is durable, not before (scenario A02).
+    /// Whether this node campaigns and its disk has not taken its vote yet.
+    const fn waits_for_own_vote(&self) -> bool {
+        matches!(&self.role, Role::Candidate(campaign) if !campaign.has_asked)
+    }
+
+    /// The own vote counts when it is durable, not before (scenario A02). The requests leave then,
+    /// and voters have to save their votes as well: they get a whole timeout for it.
     pub(super) fn count_own_vote(&mut self) {
-        let Role::Candidate(campaign) = &self.role else {
+        let Role::Candidate(campaign) = &mut self.role else {
             return;
         };
-        if self.writes.is_confirmed(campaign.own_vote) {
-            self.count_vote(self.config.id, true);
+        if campaign.has_asked || !self.writes.is_confirmed(campaign.own_vote) {
+            return;
         }
+        campaign.has_asked = true;
+        self.postpone_election();
+        self.count_vote(self.config.id, true);
     }
 
     fn count_vote(&mut self, from: NodeId, granted: bool) {

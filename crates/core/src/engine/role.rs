@@ -84,6 +84,7 @@ impl Engine {
         self.role = Role::Candidate(Campaign {
             votes: Votes::default(),
             own_vote,
+            has_asked: false,
         });
         self.counters.campaigns += 1;
         self.restart_election_timer();

@@ -3,12 +3,14 @@
 
 use quorate_core::{
     Action, Body, Engine, EntryId, Event, HardState, Incarnation, LoadId, LoadOutcome, LoadPurpose,
-    RecoverError, Recovered, TimeoutReason, Violation, WriteId,
+    RecoverError, Recovered, RoleName, TimeoutReason, Violation, WriteId,
 };
 
-use super::support::bench::{append, has, heartbeat, node_of, only_send, said_to, written};
+use super::support::bench::{
+    append, has, heartbeat, node_of, only_send, pre_vote_reply, said_to, vote_reply, written,
+};
 use super::support::world::World;
-use super::support::{HEARTBEAT_MS, config, entries, i, id, ms, n, t, voters};
+use super::support::{ELECTION_MIN_MS, HEARTBEAT_MS, config, entries, i, id, ms, n, t, voters};
 
 /// The loads asked for: number, first and last index, purpose.
 fn loads(actions: &[Action]) -> Vec<(LoadId, u64, u64, LoadPurpose)> {
@@ -349,4 +351,46 @@ fn a_peer_catches_up_over_any_distance_with_a_small_window() {
     world.net.heal();
     world.advance(ms(1_000));
     assert_eq!(world.applied(3), commands);
+}
+
+/// Scenario A02: its requests wait for that as well, so nobody can have answered.
+#[test]
+fn a_candidate_whose_own_vote_is_not_durable_waits_for_its_disk_and_begins_no_other_term() {
+    for pre_vote in [true, false] {
+        let past = node_of(3).with_log(&[1]).configured(|config| {
+            config.pre_vote = pre_vote;
+            config.storage_patience = ms(60_000);
+        });
+        let mut bench = past.start();
+        let _ = bench.time_out();
+        if pre_vote {
+            let _ = bench.receive(2, 1, pre_vote_reply(2, true));
+        }
+        for _ in 0..5 {
+            assert_eq!(bench.status().role, RoleName::Candidate);
+            assert_eq!(bench.time_out(), [], "it would ask in vain");
+        }
+        let _ = bench.persist();
+        let due = bench.engine.next_timeout().at;
+        let patience = due.since(bench.now);
+        assert!(
+            patience >= ms(ELECTION_MIN_MS),
+            "voters have to save theirs"
+        );
+        let _ = bench.receive(2, 2, vote_reply(2, true));
+        assert_eq!(bench.status().role, RoleName::Leader);
+    }
+}
+
+/// Scenario B17: a disk that is stuck is no reason to wait for ever.
+#[test]
+fn a_candidate_whose_own_vote_is_stuck_stands_down() {
+    let past = node_of(3).with_log(&[1]);
+    let mut bench = past.configured(|config| config.pre_vote = false).start();
+    let _ = bench.time_out();
+    for _ in 0..3 {
+        let _ = bench.time_out();
+    }
+    assert_eq!(bench.status().role, RoleName::Follower);
+    assert_eq!(bench.status().counters.campaigns, 1);
 }

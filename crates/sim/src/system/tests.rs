@@ -11,11 +11,6 @@ use crate::{Counts, Options, Outcome, Source, Tape, WorldName, run};
 
 const FEW: Options = Options::new(2_000);
 
-/// The one seed of the first two hundred whose history cannot be searched: thirteen appends that
-/// nobody was answered stand before the first read of their list. It shows a hash of their order,
-/// and there are 13! orders.
-const UNDECIDED: u64 = 98;
-
 fn run_seed(seed: u64, options: Options) -> Outcome {
     run(WorldName::Systems, &Source::Seed(seed), options)
 }
@@ -26,8 +21,7 @@ fn systems_keep_every_property_under_two_hundred_seeds() {
     for seed in 0..200 {
         let outcome = run_seed(seed, FEW);
         assert_eq!(outcome.violation, None, "seed {seed}");
-        let given_up = outcome.counts.black_box_given_up;
-        assert_eq!(given_up, u64::from(seed == UNDECIDED), "seed {seed}");
+        assert_eq!(outcome.counts.black_box_given_up, 0, "seed {seed}");
         total.add(&outcome.counts);
     }
     // A world in which nothing happens keeps every property and proves none.
