@@ -5,10 +5,12 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
+use core::time::Duration;
 
 use fastrand::Rng;
 
 use crate::applies::Applies;
+use crate::headway::Headway;
 use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::log::Log;
@@ -112,10 +114,10 @@ struct Campaign {
     votes: Votes,
     /// The save of the own vote: it counts once this is durable (scenario A02).
     own_vote: WriteId,
-}
-
     /// That is durable, and with it the requests have left.
     has_asked: bool,
+}
+
 /// The state of a leader; gone when it steps down.
 #[derive(Debug)]
 struct Leadership {
@@ -148,6 +150,8 @@ struct Transfer {
     deadline: Time,
     /// The target was told to campaign.
     is_told: bool,
+    /// A pause was forgiven to it.
+    is_excused: bool,
 }
 
 /// A learner that becomes a voter when it has caught up.
@@ -156,14 +160,21 @@ struct Joining {
     change: ChangeId,
     node: NodeId,
     /// When it was heard last; that it was not counts from when it was asked for. Pauses of this
-    /// process do not count here and below.
+    /// process do not count.
     heard_at: Time,
     /// The rounds of catching up that were over before.
     rounds_before: u32,
-    /// The most that it was known to hold: of the log, and of a snapshot in bytes.
-    reached: (LogIndex, u64),
-    /// When that grew last.
-    moved_at: Time,
+    headway: Headway,
+}
+
+impl Transfer {
+    /// The process did not run for so long: the target's campaign may be waiting in its queues, and
+    /// has until `until` at least to be taken from there. Once: writes wait meanwhile.
+    fn forgive(&mut self, pause: Duration, until: Time) {
+        if !core::mem::replace(&mut self.is_excused, true) {
+            self.deadline = self.deadline.after(pause).max(until);
+        }
+    }
 }
 
 impl Leadership {

@@ -108,6 +108,7 @@ mod engine;
 mod entry;
 mod event;
 mod hard_state;
+mod headway;
 mod ids;
 mod lease;
 mod ledger;

@@ -190,6 +190,11 @@ impl Progress {
         true
     }
 
+    /// Whether it ever answered in this term.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.life != Incarnation::UNKNOWN
+    }
+
     /// Entries up to `last` leave now, assumed to arrive.
     pub(crate) fn sent_entries(&mut self, last: LogIndex, bytes: u64, now: Time) {
         if self.inflight.is_empty() {

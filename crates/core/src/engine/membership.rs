@@ -3,6 +3,7 @@
 //! makes of a membership is in `change.rs`.
 
 use super::{Engine, Joining, Leadership, Role};
+use crate::headway::Headway;
 use crate::progress::Progress;
 use crate::quorum::majority;
 use crate::telemetry::tell;
@@ -14,7 +15,8 @@ use crate::{
 /// Rounds in which a new node may try to catch up before adding it as a voter is given up
 /// [Thesis 4.2.1].
 const MAX_CATCH_UP_ROUNDS: u32 = 10;
-/// Election timeouts for which a new node may be silent before adding it is given up.
+/// Election timeouts for which a node may be silent before it counts as gone: adding it is given
+/// up, and nothing is kept for it any more.
 const MAX_SILENCE: u32 = 10;
 /// Election timeouts for which a new node may answer and get nothing more before adding it is given
 /// up: its disk may be full or stuck, or what it is sent be lost every time. A large snapshot takes
@@ -55,8 +57,7 @@ impl Engine {
             node: *node,
             heard_at: self.now,
             rounds_before: leadership.peer(*node).map_or(0, Progress::rounds),
-            reached: (LogIndex::NONE, 0),
-            moved_at: self.now,
+            headway: Headway::new(self.now),
         });
         Ok(None)
     }
@@ -130,14 +131,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the peer answered lately. That a term began lately is no answer.
     pub(super) fn was_heard_lately(&self, peer: &Progress) -> bool {
-        self.now.since(peer.heard_at) <= self.config.election_timeout_max
+        let is_recent = self.now.since(peer.heard_at) <= self.config.election_timeout_max;
+        is_recent && peer.was_heard()
     }
 
-    /// Whether the peer was heard lately, or has not had the time to answer since a pause.
+    /// Whether the peer was heard within the last few election timeouts, or has not had the time to
+    /// answer since a pause. A link that flaps, or a process that is started anew, takes longer
+    /// than one: who lost what was kept for it would have to begin again (scenario D12).
     pub(super) fn is_within_reach(&self, leadership: &Leadership, peer: &Progress) -> bool {
         let silent_since = peer.heard_at.max(leadership.awake_since);
-        self.now.since(silent_since) <= self.config.election_timeout_max
+        let patience = self.config.election_timeout_max.saturating_mul(MAX_SILENCE);
+        self.now.since(silent_since) <= patience
     }
 
     /// Puts a membership in force by appending it.
@@ -271,12 +277,8 @@ impl Engine {
         let mut peers = leadership.peers.iter();
         if let Some(peer) = peers.find(|peer| peer.id == joining.node) {
             joining.heard_at = joining.heard_at.max(peer.heard_at);
-            let (index, bytes) = joining.reached;
-            let reached = (index.max(peer.matched()), bytes.max(peer.snapshot_bytes()));
-            if reached != joining.reached {
-                joining.reached = reached;
-                joining.moved_at = self.now;
-            }
+            let held = (peer.matched(), peer.snapshot_bytes());
+            joining.headway.note(held, self.now);
         }
         Some(*joining)
     }
@@ -294,7 +296,7 @@ impl Engine {
         let rounds = leadership.peer(joining.node).map_or(0, Progress::rounds);
         let is_slow = rounds.saturating_sub(joining.rounds_before) >= MAX_CATCH_UP_ROUNDS;
         is_over(joining.heard_at, MAX_SILENCE)
-            || is_over(joining.moved_at, MAX_STANDSTILL)
+            || is_over(joining.headway.moved_at(), MAX_STANDSTILL)
             || (is_free && is_slow)
     }
 

@@ -127,6 +127,8 @@ impl Engine {
             // no reason to wait longer.
             self.restart_election_timer();
             self.end_requests(leadership.joining, leadership.transfer);
+            // Nobody receives a snapshot from it any more, nor needs what comes behind one.
+            self.compact();
             refused.extend(
                 leadership
                     .reads

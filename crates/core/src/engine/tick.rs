@@ -80,7 +80,10 @@ impl Engine {
                 leadership.lease.void();
                 if let Some(joining) = &mut leadership.joining {
                     joining.heard_at = joining.heard_at.after(pause);
-                    joining.moved_at = joining.moved_at.after(pause);
+                    joining.headway.forgive(pause);
+                }
+                if let Some(transfer) = &mut leadership.transfer {
+                    transfer.forgive(pause, now.after(self.config.heartbeat_interval));
                 }
                 if heard_at < Some(leadership.awake_since) {
                     return;

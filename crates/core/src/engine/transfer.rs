@@ -52,6 +52,7 @@ impl Engine {
             target,
             deadline,
             is_told: false,
+            is_excused: false,
         });
         Ok(())
     }

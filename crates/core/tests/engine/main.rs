@@ -78,3 +78,5 @@ mod timeouts;
 mod timing;
 #[cfg(test)]
 mod told_removed;
+#[cfg(test)]
+mod unsteady_peers;

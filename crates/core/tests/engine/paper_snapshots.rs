@@ -9,7 +9,7 @@ use quorate_core::{
 
 use super::support::bench::{Bench, Past, appends_to, conflict, has, matched, node_of, said_to};
 use super::support::snapshots::{dropped, offers_to, purged, snapshot, snapshot_reply};
-use super::support::{HEARTBEAT_MS, entries, i, id, ms, r, voters};
+use super::support::{ELECTION_MAX_MS, HEARTBEAT_MS, entries, i, id, ms, r, voters};
 
 /// The leader of term 1 among three: entries 1 to `count` are committed, durable and applied.
 fn leader_with(past: Past, count: u64) -> Bench {
@@ -53,8 +53,8 @@ fn offering(past: Past, count: u64, at: u64) -> Bench {
     leader
 }
 
-/// The same, though the leader would keep the entries for it: it was out of reach for so long that
-/// they went, and is back.
+/// The same, though the leader would keep the entries for it: it was out of reach for so long, more
+/// than ten election timeouts, that they went, and is back.
 fn offering_to_silent(past: Past, count: u64, at: u64) -> Bench {
     let mut leader = past.leader();
     let _ = leader.confirmed_by([2], 1);
@@ -64,7 +64,7 @@ fn offering_to_silent(past: Past, count: u64, at: u64) -> Bench {
     let _ = leader.persist();
     let _ = leader.confirmed_by([2], count);
     let _ = leader.step(Event::Applied(i(count)));
-    for _ in 0..12 {
+    for _ in 0..11 * ELECTION_MAX_MS / HEARTBEAT_MS {
         let _ = leader.sleep(HEARTBEAT_MS);
         let _ = leader.receive(2, 1, matched(1, count, r(0)));
     }

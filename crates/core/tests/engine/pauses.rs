@@ -1,10 +1,11 @@
 //! Pauses that come again and again, as those of a process that is given too little of its
 //! processor: together they must not be an excuse for ever.
 
-use quorate_core::{Action, Body, ChangeRefusal, RoleName};
+use quorate_core::{Action, Body, ChangeRefusal, Refusal, RoleName};
 
 use super::support::bench::{Bench, heartbeat, node_of, vote_reply, vote_request};
 use super::support::changes::{add_voter, answers, refused, settled_leader_of};
+use super::support::outcomes::{ask_transfer, transfer_ends};
 use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, n, r};
 
 /// The next tick comes so much too late that it counts as a pause. What had come meanwhile is
@@ -111,4 +112,42 @@ fn adding_a_voter_that_gets_nothing_is_given_up_although_the_leader_pauses_again
         assert_eq!(leader.status().role, RoleName::Leader);
         assert_eq!(answers(&actions), [refused(ChangeRefusal::NotCaughtUp)]);
     }
+}
+
+/// Scenario F05 [Thesis 3.10]: the word of its campaign waits in a queue of a process that slept.
+#[test]
+fn a_transfer_whose_deadline_passes_during_a_pause_is_not_given_up_before_the_target_is_heard() {
+    for rests in [0, HEARTBEAT_MS, ELECTION_MAX_MS - 10] {
+        let mut leader = settled_leader_of(3);
+        let mut actions = ask_transfer(&mut leader, 1, Some(2));
+        for _ in 0..rests / 10 {
+            actions.extend(leader.sleep(10));
+            actions.extend(leader.confirmed_by([2, 3], 1));
+        }
+        actions.extend(leader.sleep(10 * ELECTION_MAX_MS));
+        assert_eq!(leader.status().counters.pauses, 1);
+        assert_eq!(transfer_ends(&actions, 1), [], "it rested for {rests} ms");
+        let campaign = Body::Vote {
+            last: id(1, 1),
+            transfer: true,
+        };
+        let actions = leader.receive(2, 2, campaign);
+        assert_eq!(transfer_ends(&actions, 1), [Ok(2)]);
+    }
+}
+
+/// Scenario F05: writes wait meanwhile.
+#[test]
+fn a_transfer_is_given_up_although_the_leader_pauses_again_and_again() {
+    let mut leader = settled_leader_of(3);
+    let begun = leader.now;
+    let mut actions = ask_transfer(&mut leader, 1, Some(2));
+    while transfer_ends(&actions, 1).is_empty() {
+        let waited = leader.now.since(begun).as_millis();
+        assert!(waited < 60_000, "nobody may write");
+        actions.extend(wake_late(&mut leader));
+        actions.extend(leader.confirmed_by([2, 3], 1));
+    }
+    assert_eq!(transfer_ends(&actions, 1), [Err(Refusal::TimedOut)]);
+    assert_eq!(leader.status().role, RoleName::Leader);
 }

@@ -145,7 +145,7 @@ fn a_pause_lets_nothing_go_that_a_peer_is_receiving_or_needs_next() {
     let past = node_of(3).configured(|config| config.trailing_entries = 0);
     let mut leader = past.leader();
     commit_without_n3(&mut leader, 4);
-    for _ in 0..2 * ELECTION_MAX_MS / HEARTBEAT_MS {
+    for _ in 0..11 * ELECTION_MAX_MS / HEARTBEAT_MS {
         let _ = leader.sleep(HEARTBEAT_MS);
         let _ = leader.confirmed_by([2], 4);
     }
@@ -158,13 +158,13 @@ fn a_pause_lets_nothing_go_that_a_peer_is_receiving_or_needs_next() {
     commit_without_n3(&mut leader, 5);
     let actions = leader.step(Event::SnapshotTaken(snapshot(5, 1)));
     assert_eq!((purged(&actions), dropped(&actions)), (None, vec![]));
-    let actions = leader.sleep(4 * ELECTION_MAX_MS);
+    let actions = leader.sleep(40 * ELECTION_MAX_MS);
     assert_eq!(leader.status().counters.pauses, 1);
     assert_eq!(dropped(&actions), [], "it would have to begin again");
     assert_eq!(purged(&actions), None, "and again, with the next");
     assert_eq!(offers_to(&actions, 3), [4], "it goes on with what it has");
     let mut later = Vec::new();
-    for _ in 0..2 * ELECTION_MAX_MS / HEARTBEAT_MS {
+    for _ in 0..11 * ELECTION_MAX_MS / HEARTBEAT_MS {
         later.extend(leader.sleep(HEARTBEAT_MS));
         let _ = leader.confirmed_by([2], 5);
     }

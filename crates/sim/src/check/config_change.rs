@@ -1,6 +1,7 @@
 //! ConfigChange: consecutive memberships differ in one server, at most one of them is not
 //! committed, and a leader makes none before it has committed an entry of its own term: otherwise
-//! two majorities need not meet (scenarios C01, C02) [Thesis 4.1].
+//! two majorities need not meet (scenarios C01, C02) [Thesis 4.1]. Where it shall, it makes sure
+//! that a majority of the voters is there afterwards (scenario C11).
 
 use quorate_core::{LogIndex, Membership, NodeId};
 
@@ -47,6 +48,17 @@ pub(crate) fn may_change(
     )
 }
 
+/// `leader` changes the voters to `voters`, of which it has heard `heard` lately, itself included.
+pub(crate) fn stays_reachable(leader: LifeId, voters: usize, heard: usize) -> Check {
+    if heard * 2 > voters {
+        return Ok(());
+    }
+    broken(
+        Property::ConfigChange,
+        format_args!("{leader} makes {voters} nodes the voters, of which it has heard {heard}"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +78,12 @@ mod tests {
             Property::ConfigChange,
             differs_by_one(life(1), &alone, &nobody),
         );
+    }
+
+    #[test]
+    fn fires_when_no_majority_would_be_there() {
+        assert!(stays_reachable(life(1), 3, 2).is_ok());
+        must_fire(Property::ConfigChange, stays_reachable(life(1), 4, 2));
     }
 
     #[test]

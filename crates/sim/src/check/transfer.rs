@@ -35,6 +35,16 @@ pub(crate) fn goes_on(leader: LifeId, appends: bool, since: Duration, limit: Dur
     )
 }
 
+/// How long a transfer may last that goes on since `since` of `limit`, when its leader, whose
+/// heartbeats come every `interval`, wakes `late` by so much: the target's word may be waiting.
+pub(crate) fn limit_after_pause(
+    (since, limit): (Duration, Duration),
+    late: Duration,
+    interval: Duration,
+) -> Duration {
+    (limit + late).max(since + interval)
+}
+
 /// `leader` begins to hand over to `target` by itself, as time passes, and asked these in vain
 /// before; up to now it was handing over to `present`.
 pub(crate) fn begins(
@@ -52,6 +62,18 @@ pub(crate) fn begins(
             "{leader} hands over to {target} by itself right after {present:?}; it asked in vain: \
              {in_vain:?}"
         ),
+    )
+}
+
+/// `leader` gives up to hand over to `target`, at the first tick since it began that came late;
+/// whether the word that the target campaigns waits to be taken from its queue.
+pub(crate) fn gives_up_late(leader: LifeId, target: NodeId, word_waits: bool) -> Check {
+    if !word_waits {
+        return Ok(());
+    }
+    broken(
+        Property::TransferSafety,
+        format_args!("{leader} slept and gives up to hand over to {target}, which campaigns"),
     )
 }
 
@@ -98,6 +120,8 @@ mod tests {
         assert!(begins(&[n(3)], None).is_ok());
         must_fire(Property::TransferSafety, begins(&[n(3), n(2)], None));
         must_fire(Property::TransferSafety, begins(&[], Some(n(3))));
+        assert!(gives_up_late(life(1), n(2), false).is_ok());
+        must_fire(Property::TransferSafety, gives_up_late(life(1), n(2), true));
     }
 
     #[test]
@@ -108,6 +132,9 @@ mod tests {
         assert!(goes_on(false, 100).is_ok() && skips_silence(life(2), true).is_ok());
         must_fire(Property::TransferSafety, goes_on(true, 1));
         must_fire(Property::TransferSafety, goes_on(false, 101));
+        let [since, late, interval] = [140, 40, 10].map(Duration::from_nanos);
+        let excused = limit_after_pause((since, limit), late, interval);
+        assert_eq!(excused, Duration::from_nanos(150));
         must_fire(Property::TransferSafety, skips_silence(life(2), false));
         assert!(obeys_in_time(life(2), false).is_ok());
         must_fire(Property::TransferSafety, obeys_in_time(life(2), true));

@@ -206,10 +206,20 @@ impl System {
             && !outputs.iter().any(is_ended);
         if is_same {
             let since = hearing.now.since(hearing.transfer_since);
+            let slept = hearing.now.since(hearing.before);
+            let config = &self.knobs.engine;
+            // Some of these turns came when they were due, and not late: which, only it knows.
+            if slept > config.election_timeout_min / 4 {
+                let times = (since, hearing.transfer_limit);
+                let interval = config.heartbeat_interval;
+                hearing.transfer_limit = transfer::limit_after_pause(times, slept, interval);
+            }
+            let limit = hearing.transfer_limit;
             self.counts.transfer_looks += 1;
             transfer::goes_on(id, after.last > before.last, since, limit)?;
         } else {
             hearing.transfer_since = hearing.now;
+            hearing.transfer_limit = limit;
         }
         for output in outputs {
             if let Output::Send { message, .. } = output

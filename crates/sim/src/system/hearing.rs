@@ -3,6 +3,7 @@
 //! in `decisions.rs`, memberships and transfers in `census.rs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use quorate::{Input, PeerMessage};
 use quorate_core::{Body, Config, Incarnation, LogIndex, Message, NodeId, Term, Time};
@@ -84,6 +85,8 @@ pub(super) struct Hearing {
     pub(super) told: Vec<(Term, NodeId)>,
     /// Since when the present transfer goes on.
     pub(super) transfer_since: Time,
+    /// How long it may go on.
+    pub(super) transfer_limit: Duration,
     /// The index of the membership in force.
     pub(super) since: LogIndex,
     /// Nothing happened to this life since, by the world's time in nanoseconds: it started, was
@@ -121,6 +124,7 @@ impl Hearing {
             promises: BTreeMap::new(),
             told: Vec::new(),
             transfer_since: now,
+            transfer_limit: Duration::ZERO,
             since: LogIndex::NONE,
             steady_since,
             led_at: now,

@@ -14,6 +14,8 @@ use crate::check::{
     retention, room, snapshot_due, snapshot_install, truthful_removal,
 };
 
+/// Election timeouts for which a peer may be silent before a leader keeps nothing for it any more.
+const ABSENCE: u32 = 10;
 /// The engine counts what it keeps in stretches of this many bytes, and may count one too many.
 const STRETCH_BYTES: u64 = 2 << 20;
 
@@ -114,6 +116,15 @@ impl World {
         let (since, present) = present.unwrap_or((LogIndex::NONE, &self.founders));
         config_change::differs_by_one(id, present, &wanted)?;
         config_change::may_change(id, since, after.commit, life.elected_at)?;
+        let config = &self.knobs.engine;
+        if config.require_reachable_quorum && present.voters() != wanted.voters() {
+            let is_lately = |at: &Time| life.ticked.since(*at) <= config.election_timeout_max;
+            let is_heard = |voter: &&NodeId| {
+                **voter == id.node || life.answered.get(*voter).is_some_and(is_lately)
+            };
+            let heard = wanted.voters().iter().filter(is_heard).count();
+            config_change::stays_reachable(id, wanted.voters().len(), heard)?;
+        }
         let is_new = |voter: &&NodeId| !present.is_voter(**voter);
         let peers = life.engine.status().peers;
         for &node in wanted.voters().iter().filter(is_new) {
@@ -270,7 +281,7 @@ impl World {
             return Ok(());
         }
         // After a pause, everybody has the time to answer.
-        let patience = self.knobs.engine.election_timeout_max;
+        let patience = self.knobs.engine.election_timeout_max * ABSENCE;
         let life = self.nodes[id.node].life.as_deref();
         let is_awake_lately = life.is_some_and(|it| it.ticked.since(it.counts_from) <= patience);
         if is_awake_lately && status.peers.iter().any(|peer| needs(&peer)) {
@@ -280,13 +291,13 @@ impl World {
         retention::keeps_log(id, status.first, status.snapshot.index, trailing)
     }
 
-    /// The peers that the leader heard of lately.
+    /// The peers that the leader heard of within the last few election timeouts.
     fn peers_within_reach<'a>(
         &'a self,
         id: LifeId,
         status: &'a Status,
     ) -> impl Iterator<Item = &'a PeerStatus> + 'a {
-        let patience = self.knobs.engine.election_timeout_max;
+        let patience = self.knobs.engine.election_timeout_max * ABSENCE;
         let life = self.nodes[id.node].life.as_deref();
         let now = life.map_or(Time::ZERO, |life| life.ticked);
         let peers = status.peers.iter();

@@ -2,6 +2,7 @@
 //! and is in `storage.rs`; what a host does with actions is in `host.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use quorate_core::{
     Action, ChangeId, Counters, Engine, Entries, EntryId, Event, Incarnation, LoadId, LogIndex,
@@ -182,6 +183,8 @@ pub(crate) struct Life {
     pub(crate) room: u64,
     /// When the transfer under way was first seen, on its own clock.
     pub(crate) transfer_since: Time,
+    /// How long it may last, and whether a pause was forgiven to it.
+    pub(crate) transfer_limit: (Duration, bool),
     /// A snapshot is being taken.
     pub(crate) is_taking: bool,
     /// The host has reported a snapshot that nobody waited for.
@@ -328,6 +331,7 @@ impl Life {
             membership: (status.membership_index, status.membership),
             room: u64::MAX,
             transfer_since: started,
+            transfer_limit: (Duration::ZERO, false),
             is_taking: false,
             has_misreported: false,
             taken_since: LogIndex::NONE,

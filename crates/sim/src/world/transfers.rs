@@ -1,13 +1,26 @@
 //! What checkers are told of transfers of leadership: what a leader does while it hands over, whom
 //! it tells to campaign, and what becomes of the word.
 
-use quorate_core::{Action, Body, NodeId, Term};
+use quorate_core::{Action, Body, Event, Message, NodeId, RoleName, Term};
 
 use super::World;
 use super::cause::Cause;
 use super::node::Glimpse;
-use crate::check::{Check, LifeId, transfer};
+use crate::check::{Check, LifeId, pause, transfer};
 use crate::goals::Goal;
+
+/// Whether `target` asks for votes because the leader of `term` told it to campaign.
+fn is_campaign_of(target: NodeId, term: Term, event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Receive(Message {
+            from,
+            term: campaign,
+            body: Body::Vote { transfer: true, .. },
+            ..
+        }) if *from == target && *campaign > term
+    )
+}
 
 impl World {
     /// Leadership is being handed over, or not.
@@ -19,12 +32,13 @@ impl World {
         after: &Glimpse,
         actions: &[Action],
     ) -> Check {
-        let limit = self.knobs.engine.election_timeout_max;
+        let config = &self.knobs.engine;
         let Some(life) = self.nodes[id.node].life.as_deref_mut() else {
             return Ok(());
         };
         if after.transfer_target.is_some() && before.transfer_target != after.transfer_target {
             life.transfer_since = life.ticked;
+            life.transfer_limit = (config.election_timeout_max, false);
         }
         let is_by_itself = matches!(cause, Cause::Tick);
         if let Some(target) = after.transfer_target.filter(|_| is_by_itself)
@@ -36,19 +50,33 @@ impl World {
             self.goals.reach_if(is_next, Goal::NextAskedToLead);
         }
         let is_over = after.transfer_target != before.transfer_target && is_by_itself;
+        let is_late = pause::is_late(life.due, life.ticked, config.election_timeout_min);
         if let Some(target) = before.transfer_target.filter(|_| is_over) {
             life.asked_in_vain.push(target);
+            let leads_on = after.role == RoleName::Leader && is_late && !life.transfer_limit.1;
+            let word_waits = life
+                .inbox
+                .iter()
+                .any(|event| is_campaign_of(target, before.term, event));
+            transfer::gives_up_late(id, target, leads_on && word_waits)?;
         }
         let is_pending = after.transfer_target.is_some()
             && before.transfer_target == after.transfer_target
             && before.term == after.term;
         if is_pending {
+            let since = life.ticked.since(life.transfer_since);
+            let (limit, is_excused) = life.transfer_limit;
+            if is_by_itself && is_late && !is_excused {
+                let (late, interval) = (life.ticked.since(life.due), config.heartbeat_interval);
+                let limit = transfer::limit_after_pause((since, limit), late, interval);
+                life.transfer_limit = (limit, true);
+            }
             let appends = |action: &Action| matches!(action, Action::AppendEntries { .. });
             transfer::goes_on(
                 id,
                 actions.iter().any(appends),
-                life.ticked.since(life.transfer_since),
-                limit,
+                since,
+                life.transfer_limit.0,
             )?;
         }
         self.observe_words(id, cause, before, actions)
