@@ -107,7 +107,7 @@ pub struct Counters {
     pub quorum_losses: u64,
     /// Of these, because the leader's own disk did not answer.
     pub storage_stalls: u64,
-    /// Ticks that came late enough to count as a pause of the process.
+    /// Ticks that came late enough to count as a pause of the process, and were forgiven.
     pub pauses: u64,
     /// Messages dropped because they were for or from another life, or made no sense.
     pub dropped: u64,

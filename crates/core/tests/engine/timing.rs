@@ -263,3 +263,37 @@ fn a_new_cluster_elects_a_leader_within_a_few_timeouts() {
         }
     }
 }
+
+/// Liveness: a leader would go on with such disks, so one has to be found. A vote is saved twice
+/// before it counts, by whoever asks and by whoever gives it.
+#[test]
+fn a_cluster_whose_disks_take_longer_than_half_an_election_timeout_elects_a_leader() {
+    const SAVING_MS: u64 = ELECTION_MAX_MS * 3 / 5;
+    for seed in 0..20 {
+        let mut world = World::with(3, |config| {
+            config.seed += seed * 1_000;
+            config.storage_patience = ms(2_000);
+        });
+        let mut busy_since = [None; 3];
+        for id in [1, 2, 3] {
+            world.node_mut(id).disk.is_held = true;
+        }
+        while world
+            .leader()
+            .is_none_or(|leader| world.status(leader).commit == i(0))
+        {
+            assert!(world.now < Time::ZERO.after(ms(20_000)), "seed {seed}");
+            world.advance(ms(10));
+            for (id, since) in (1..).zip(&mut busy_since) {
+                let has_work = world.node(id).disk.pending() > 0;
+                let begun = *since.get_or_insert(world.now);
+                if !has_work {
+                    *since = None;
+                } else if world.now.since(begun) >= ms(SAVING_MS) {
+                    world.sync(id);
+                    *since = None;
+                }
+            }
+        }
+    }
+}
