@@ -13,6 +13,8 @@ mod install_overlap;
 #[cfg(test)]
 mod interaction;
 #[cfg(test)]
+mod late_answers;
+#[cfg(test)]
 mod lease_clocks;
 #[cfg(test)]
 mod lost_learner;
