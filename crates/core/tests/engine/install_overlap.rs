@@ -146,6 +146,33 @@ fn asked_by_bytes() -> Bench {
     bench
 }
 
+/// Scenario D11: two installs at once would leave nobody to drop the first when it is replaced.
+#[test]
+fn a_snapshot_that_arrives_while_another_is_installed_is_dropped() {
+    let mut bench = follower(&[1, 1], 2);
+    assert!(installed(&receive(&mut bench, 1, snapshot(9, 1))).is_some());
+    let actions = receive(&mut bench, 1, snapshot(20, 1));
+    assert_eq!(installed(&actions), None, "one at a time");
+    assert_eq!(dropped(&actions), [id(20, 1)]);
+    assert_eq!(restored(&bench.persist()), Some(id(9, 1)));
+    let actions = receive(&mut bench, 1, snapshot(20, 1));
+    assert!(installed(&actions).is_some(), "it is offered again");
+    assert_eq!(dropped(&bench.persist()), [id(9, 1)]);
+}
+
+/// Scenario D14: what would be taken is older than what comes.
+#[test]
+fn no_snapshot_is_asked_for_while_one_is_installed() {
+    let past = node_of(3).configured(|config| config.snapshot_entries = Some(4));
+    let mut bench = past.with_log(&[1, 1]).applied(2).start();
+    let _ = bench.receive(2, 1, append(id(2, 1), entries(3, &[1, 1]), 4));
+    let _ = bench.persist();
+    let _ = receive(&mut bench, 1, snapshot(9, 1));
+    assert_eq!(bench.step(Event::Applied(i(4))), [], "four entries");
+    let _ = bench.persist();
+    assert_eq!(bench.step(Event::Applied(i(9))), [], "all are in one");
+}
+
 /// Scenario D14: nothing that was counted is in a snapshot of nothing.
 #[test]
 fn a_snapshot_of_nothing_counts_as_one_that_could_not_be_taken() {

@@ -4,7 +4,7 @@
 
 use quorate_core::{
     Action, Body, Change, ChangeId, ChangeRefusal, EntryId, Event, Membership, Refusal, Request,
-    RoleName, TransferId,
+    RoleName, SnapshotMeta, TransferId,
 };
 
 use super::support::bench::{
@@ -14,6 +14,7 @@ use super::support::changes::{
     add_learner, add_voter, answers, members, membership_entry, move_to, numbers, promote, refused,
     remove, settled_leader, settled_leader_of,
 };
+use super::support::snapshots::{purged, snapshot};
 use super::support::{entries, i, id, n, r};
 
 /// [Thesis 4.1]
@@ -43,6 +44,30 @@ fn a_change_is_in_force_as_soon_as_it_is_appended() {
             "the host hears whom to connect to: {actions:#?}"
         );
     }
+}
+
+/// [Thesis 4.1]: a cluster may be changed as often as one likes.
+#[test]
+fn memberships_from_before_the_log_are_forgotten() {
+    let mut leader = settled_leader(node_of(3).configured(|config| config.trailing_entries = 0));
+    for (index, address) in [(2, "a:1"), (3, "a:2"), (4, "a:3")] {
+        assert_eq!(leader.answer_to(move_to(2, address)), Ok(id(index, 1)));
+        let _ = leader.persist();
+        let _ = leader.confirmed_by([2, 3], index);
+    }
+    let _ = leader.step(Event::Applied(i(4)));
+    let (since, _) = leader.engine.membership_at(i(3));
+    assert_eq!(since, i(3), "entries may be purged only up to there");
+    let (membership_index, membership) = leader.engine.membership_at(i(4));
+    let snapshot = SnapshotMeta {
+        membership: membership.clone(),
+        membership_index,
+        ..snapshot(4, 1)
+    };
+    let actions = leader.step(Event::SnapshotTaken(snapshot));
+    assert_eq!(purged(&actions), Some(id(4, 1)));
+    let (since, _) = leader.engine.membership_at(i(3));
+    assert_eq!(since, i(4), "they would fill the memory");
 }
 
 /// [Thesis 4.1]

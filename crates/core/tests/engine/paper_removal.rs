@@ -2,7 +2,8 @@
 //! yet that they are out [Thesis 4.2.3]. Changes in general are in `paper_membership.rs`.
 
 use quorate_core::{
-    Action, Body, ChangeRefusal, Event, LogIndex, Refusal, Request, RoleName, Round, TransferId,
+    Action, Body, ChangeRefusal, Event, LogIndex, ReadId, Refusal, Request, RoleName, Round,
+    TransferId,
 };
 
 use super::support::bench::{
@@ -302,6 +303,9 @@ fn whoever_is_led_tells_a_campaigning_stranger_that_it_was_removed_and_keeps_its
         let actions = follower.receive(3, 9, request);
         assert_eq!(notices(&actions, 3), 0, "n3 is a member");
     }
+    let read = ReadId::new(1);
+    let actions = led().receive(4, 1, Body::ReadIndex { read });
+    assert_eq!(notices(&actions, 4), 1, "a reader may never campaign");
     let mut follower = led();
     let _ = follower.sleep(ELECTION_MIN_MS);
     let actions = follower.receive(4, 9, vote_request(id(9, 1)));

@@ -213,7 +213,9 @@ fn loaded_entries_that_are_not_the_logs_own_are_not_applied() {
         });
         assert!(nothing.is_empty(), "{wrong:?} was taken: {nothing:?}");
         let _ = bench.receive(2, 1, heartbeat(id(3, 1), 3));
-        actions = bench.sleep(HEARTBEAT_MS);
+        let early = bench.sleep(HEARTBEAT_MS - 1);
+        assert!(loads(&early).is_empty(), "not at once after {wrong:?}");
+        actions = bench.sleep(1);
         assert_eq!(
             loads(&actions).len(),
             1,
