@@ -112,6 +112,12 @@ mod tests {
         lease.asked(Round::new(3), at(120));
         assert_eq!(lease.until(Round::new(1)), None, "it had run out anyway");
         assert_eq!(lease.asked.len(), 2);
+        // Reads may ask many within one tick.
+        for round in 4..100 {
+            lease.asked(Round::new(round), at(120));
+        }
+        assert_eq!(lease.asked.len(), 2, "rounds of one moment are as one");
+        assert_eq!(lease.until(Round::new(99)), Some(at(220)));
     }
 
     #[test]

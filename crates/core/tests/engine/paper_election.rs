@@ -237,6 +237,20 @@ fn a_node_votes_once_per_term_first_come_first_served() {
     );
 }
 
+/// [Raft 5.2]: whoever leads the term has the votes of a majority, and this one would be wasted.
+#[test]
+fn a_node_that_knows_the_leader_of_a_term_gives_no_vote_in_it() {
+    let mut bench = node_of(5).with_log(&[1]).at_term(2).unled();
+    let _ = bench.receive(2, 2, heartbeat(id(1, 1), 1));
+    let transfer = Body::Vote {
+        last: id(9, 1),
+        transfer: true,
+    };
+    let actions = bench.receive(3, 2, transfer);
+    assert_eq!(saved(&actions), None, "nor does a vote delay its election");
+    assert_eq!(said_to(&actions, 3), [&vote_reply(2, false)]);
+}
+
 /// [Raft 5.2]; the vote survives a restart.
 #[test]
 fn a_restarted_node_keeps_the_vote_it_gave() {

@@ -223,6 +223,22 @@ fn a_pause_voids_the_lease_although_it_would_not_have_ended_yet() {
     assert_eq!(leader.status().lease_until, Some(asked.after(lease())));
 }
 
+/// Scenario E11: a leader that nobody has answered since the last pause is not forgiven the next
+/// one, and that ends no less what it asked in between.
+#[test]
+fn a_second_pause_voids_the_lease_too() {
+    let mut leader = settled_leader(3);
+    for pause in 1..=2 {
+        let (round, _) = ask_round(&mut leader);
+        leader.now = leader.engine.next_timeout().at;
+        let _ = leader.sleep(ELECTION_MIN_MS / 4 + 1);
+        if pause == 2 {
+            answer(&mut leader, &[2, 3], round);
+            assert_eq!(leader.status().lease_until, None, "asked before the pause");
+        }
+    }
+}
+
 /// Scenario E11
 #[test]
 fn a_leader_that_slept_for_long_serves_nothing_before_it_has_asked() {
@@ -246,10 +262,12 @@ fn a_clock_that_is_set_extends_no_lease() {
     leader.now = real;
     walk_to(&mut leader, asked.after(lease()));
     assert!(!serves_at_once(&mut leader, 1), "no time was won");
+    let _ = leader.step(Event::Tick { now: asked });
+    assert!(!serves_at_once(&mut leader, 2), "nor comes any back");
     let (round, _) = ask_round(&mut leader);
     answer(&mut leader, &[2], round);
     let _ = leader.sleep(3_600_000);
-    assert!(!serves_at_once(&mut leader, 2), "an hour is a pause");
+    assert!(!serves_at_once(&mut leader, 3), "an hour is a pause");
     assert_eq!(leader.status().role, RoleName::Leader);
 }
 

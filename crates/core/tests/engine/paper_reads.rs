@@ -236,6 +236,31 @@ fn a_read_that_waits_for_a_first_commit_times_out_with_its_own_patience() {
     assert_eq!(ready(&actions), [(8, 3)]);
 }
 
+/// Scenario E04: a follower's read does not outlive its patience at the leader, and its user hears
+/// of it before that of the follower is over.
+#[test]
+fn a_followers_read_that_waits_for_a_first_commit_is_answered_when_it_times_out() {
+    let mut leader = node_of(3).with_log(&[1, 1]).applied(2).leader();
+    let _ = leader.persist();
+    let read = ReadId::new(7);
+    assert_eq!(
+        leader.receive(3, 2, Body::ReadIndex { read }),
+        [],
+        "it waits"
+    );
+    let mut said = Vec::new();
+    for round in 0..ELECTION_MAX_MS / HEARTBEAT_MS {
+        let actions = leader.sleep(HEARTBEAT_MS);
+        said.extend(said_to(&actions, 3).into_iter().cloned());
+        let _ = leader.receive(2, 2, matched(2, 0, r(round + 1)));
+    }
+    let index = None;
+    assert!(
+        said.contains(&Body::ReadIndexReply { read, index }),
+        "{said:?}"
+    );
+}
+
 /// Scenario E04: the index is known, and what it needs never comes.
 #[test]
 fn a_read_at_a_follower_that_is_cut_off_behind_its_index_ends() {

@@ -6,7 +6,7 @@ use quorate_core::{Action, Body, ChangeRefusal, Refusal, RoleName};
 use super::support::bench::{Bench, heartbeat, node_of, vote_reply, vote_request};
 use super::support::changes::{add_voter, answers, refused, settled_leader_of};
 use super::support::outcomes::{ask_transfer, transfer_ends};
-use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, n, r};
+use super::support::{ELECTION_MAX_MS, ELECTION_MIN_MS, HEARTBEAT_MS, id, ms, n, r};
 
 /// The next tick comes so much too late that it counts as a pause. What had come meanwhile is
 /// taken right after it, with a tick of its own.
@@ -27,6 +27,17 @@ fn a_leader_that_nobody_answers_stops_although_it_pauses_again_and_again() {
         assert!(silent < 60_000, "its heartbeats keep others from leading");
         let _ = wake_late(&mut leader);
     }
+}
+
+/// It has heard nobody since the pause, and there is nothing for it to do before its heartbeat.
+#[test]
+fn a_leader_that_is_forgiven_a_pause_does_not_wake_at_once() {
+    let mut leader = settled_leader_of(3);
+    leader.now = leader.engine.next_timeout().at;
+    let _ = leader.sleep(ELECTION_MAX_MS);
+    assert_eq!(leader.status().role, RoleName::Leader, "it is forgiven");
+    let next = leader.engine.next_timeout().at;
+    assert_eq!(next, leader.now.after(ms(HEARTBEAT_MS)));
 }
 
 /// Scenario B17

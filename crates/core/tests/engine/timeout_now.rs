@@ -8,6 +8,7 @@ use quorate_core::{
 use super::support::bench::{
     Bench, Past, append, has, heartbeat, life_of, node_of, said_to, saved, vote_reply,
 };
+use super::support::changes::{members, membership_entry};
 use super::support::outcomes::tell_room;
 use super::support::{ELECTION_MAX_MS, entries, i, id, ms, n, r, t};
 
@@ -150,6 +151,11 @@ fn a_learner_and_a_node_that_is_no_member_do_not_obey() {
     let others = Membership::new([n(2), n(3)], []);
     let mut bench = follower(node_of(3).with_log(&[1]).among(others));
     ignores(&mut bench, 2, 1, "nobody would count its own vote");
+    let mut bench = follower(node_of(3).with_log(&[1]));
+    let removal = membership_entry(2, 1, &members(&[2, 3], &[]));
+    let _ = bench.receive(2, 1, append(id(1, 1), removal, 1));
+    let _ = bench.persist();
+    ignores(&mut bench, 2, 1, "it is being removed");
     let mut bench = follower(node_of(3).with_log(&[1]).among(Membership::default()));
     ignores(&mut bench, 2, 1, "it does not know whom to ask");
 }

@@ -62,6 +62,27 @@ fn a_follower_that_forwarded_a_read_names_the_end_of_its_patience() {
     assert_eq!(due(&bench), (at, TimeoutReason::ReadTimeout));
 }
 
+/// Scenario E04: heard by the leader, and without what the read needs, it would sleep until the
+/// next heartbeat; with a stuck disk (scenario B17) as well.
+#[test]
+fn a_follower_whose_read_cannot_be_served_names_the_end_of_its_patience() {
+    for (index, why) in [(2, "what is not durable"), (5, "what it lacks")] {
+        let past = node_of(3).with_log(&[1]);
+        let mut bench = past
+            .configured(|config| config.priority = Priority::Low)
+            .start();
+        let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1]), 2));
+        let read = ReadId::new(1);
+        let _ = bench.step(Event::Read { read });
+        let at = bench.now.after(ms(ELECTION_MAX_MS));
+        let _ = bench.sleep(HEARTBEAT_MS / 2);
+        let index = Some(i(index));
+        let _ = bench.receive(2, 1, Body::ReadIndexReply { read, index });
+        let at = at.after(ms(HEARTBEAT_MS / 2));
+        assert_eq!(due(&bench), (at, TimeoutReason::ReadTimeout), "{why}");
+    }
+}
+
 /// Scenario B17
 #[test]
 fn a_leader_whose_disk_owes_an_answer_names_the_end_of_its_patience() {
