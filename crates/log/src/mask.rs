@@ -89,3 +89,29 @@ pub(crate) fn masked(body: &[u8], offset: u64, seed: LogSeed) -> Option<(Vec<u8>
         (!fills_a_sector_with_zeros(&bytes, offset)).then_some((bytes, number))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::ALIGN;
+
+    /// Scenario G01: the bytes that align the next frame are zeros as well.
+    #[test]
+    fn a_body_that_its_alignment_completes_to_a_sector_of_zeros_is_masked() {
+        let (sector, align) = (SECTOR as usize, ALIGN as usize);
+        for missing in 0..2 * align {
+            for before in [0, sector - 56, sector] {
+                let body = vec![0; before + sector - missing];
+                let offset = (2 * sector - before) as u64;
+                let fills = missing < align;
+                assert_eq!(
+                    fills_a_sector_with_zeros(&body[before..], 2 * SECTOR),
+                    fills,
+                    "{missing} bytes short"
+                );
+                let all = fills_a_sector_with_zeros(&body, offset);
+                assert_eq!(all, fills || before == sector, "{before} bytes before");
+            }
+        }
+    }
+}

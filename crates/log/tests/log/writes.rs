@@ -1,6 +1,6 @@
 //! What is written comes back: rotation, truncation, large entries, limits, and what it costs.
 
-use quorate_core::{Entries, EntryId, LogIndex, Term};
+use quorate_core::{Entries, EntryId, LogIndex, NodeId, Term};
 use quorate_log::{DiskOperation, Log, MemDisk, Misuse, ReadOutcome, StorageError};
 
 use crate::common::*;
@@ -406,7 +406,9 @@ fn writes_that_contradict_the_log_are_refused_and_poison_it() {
     let id = |at, t| EntryId::new(index(at), Term::new(t));
     let last = id(2, 2);
     let mut other_vote = state(3);
-    other_vote.vote = None;
+    other_vote.vote = NodeId::new(9);
+    let mut no_vote = state(3);
+    no_vote.vote = None;
     let cases = [
         (
             append([noop(4, 2)]),
@@ -438,6 +440,10 @@ fn writes_that_contradict_the_log_are_refused_and_poison_it() {
         ),
         (
             quorate_log::Write::HardState(other_vote),
+            Misuse::ChangedVote { term: Term::new(3) },
+        ),
+        (
+            quorate_log::Write::HardState(no_vote),
             Misuse::ChangedVote { term: Term::new(3) },
         ),
     ];
