@@ -341,6 +341,20 @@ fn a_flood_of_large_commands_is_taken_only_up_to_the_limit() {
     assert!((0..1000).all(|waiter| world.outcome(waiter).is_some()));
 }
 
+/// Scenario B21: below the smallest limit one batch is taken, as below any.
+#[test]
+fn a_leader_whose_limit_is_one_byte_takes_proposals() {
+    let mut world = World::with(|engine, _| engine.max_uncommitted_bytes = 1);
+    let leader = world.elect();
+    world.run(SECOND);
+    let accepts = |world: &World| world.nodes[&leader].driver.accepts_proposals();
+    assert!(accepts(&world), "nothing is uncommitted");
+    world.isolate(leader);
+    world.propose(leader, 1);
+    world.settle();
+    assert!(!accepts(&world), "something is");
+}
+
 fn sent_message(output: &world::Out) -> Option<&PeerMessage> {
     if let quorate::Output::Send { message, .. } = output {
         return Some(message);

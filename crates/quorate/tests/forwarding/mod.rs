@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+use std::time::Duration;
+
 use quorate::{Bytes, ForwardOutcome, Input, PeerMessage, ProposeError};
-use quorate_core::{Body, EntryId, Incarnation, LogIndex, Message, Refusal};
+use quorate_core::{Body, EntryId, Incarnation, LogIndex, Message, Priority, Refusal};
 
 use super::sent_message;
 use super::world::{Outcome, World, node_id};
@@ -52,6 +54,38 @@ fn a_forward_that_reaches_a_later_life_of_the_leader_has_an_unknown_outcome() {
     deliver(&mut world, follower, leader, forward);
     let unknown = Outcome::Failed(ProposeError::Unknown);
     assert_eq!(world.outcome(1), Some(&unknown), "it may be committed yet");
+}
+
+/// Scenario H12: what was known of the life of the leader before it does not count.
+#[test]
+fn a_follower_passes_proposals_on_to_the_next_leader_too() {
+    let mut world = World::new();
+    let first = world.elect();
+    world.propose(world.follower_of(first), 1);
+    world.run(Duration::from_secs(1));
+    world.isolate(first);
+    world.run(Duration::from_secs(3));
+    let next = world.leader().unwrap();
+    let follower = (1..=3).find(|id| ![first, next].contains(id)).unwrap();
+    world.propose(follower, 2);
+    world.run(Duration::from_secs(1));
+    for waiter in [1, 2] {
+        let outcome = world.outcome(waiter);
+        assert!(matches!(outcome, Some(Outcome::Applied(_))), "{outcome:?}");
+    }
+}
+
+/// Scenario H01: the leader is heard, so that nothing else has to happen there before.
+#[test]
+fn a_follower_that_passed_a_batch_on_wakes_at_the_end_of_its_patience() {
+    let mut world = World::with(|engine, _| engine.priority = Priority::Low);
+    let leader = world.elect();
+    let follower = world.follower_of(leader);
+    world.run(Duration::from_millis(100));
+    let _lost = caught_forward(&mut world, follower);
+    let at = world.now.after(Duration::from_secs(1));
+    world.run(Duration::from_millis(900));
+    assert_eq!(world.nodes[&follower].driver.next_timeout(), at);
 }
 
 /// Scenario H12: the asker was restarted in between.

@@ -15,7 +15,7 @@ use quorate::{
 };
 use quorate_core::{
     Body, EntryId, Incarnation, LogIndex, Membership, Message, Round, SnapshotMeta,
-    SnapshotOutcome, Term,
+    SnapshotOutcome, Term, TransferId,
 };
 
 use crate::world::{CHANGES, Outcome, TRANSFERS, World, node_id};
@@ -302,6 +302,24 @@ fn a_leader_that_nobody_follows_stops_within_an_election_timeout() {
     world.run(ELECTION * 2 + SECOND / 100);
     assert_eq!(world.nodes[&leader].stopped, Some(StopCause::Shutdown));
     assert_eq!(world.role(leader), RoleName::Leader, "until the end");
+}
+
+/// Scenarios F09, H09: it has nothing to hand over any more.
+#[test]
+fn a_leader_that_waits_for_an_operators_transfer_to_stop_does_so_when_it_is_done() {
+    let mut world = World::new();
+    let leader = world.elect();
+    world.run(SECOND);
+    let node = world.nodes.get_mut(&leader).unwrap();
+    let transfer = TransferId::new(1);
+    let target = Some(node_id(leader % 3 + 1));
+    let asked = Input::TransferLeadership { transfer, target };
+    node.inputs.extend([asked, Input::Shutdown]);
+    world.run(SECOND / 10);
+    let stopped = world.nodes[&leader].stopped;
+    assert_eq!(stopped, Some(StopCause::Shutdown), "at once");
+    let done = Outcome::Transferred(Ok(node_id(leader % 3 + 1)));
+    assert_eq!(world.outcome(TRANSFERS + 1), Some(&done));
 }
 
 /// No snapshot can be had yet: whoever offers one is told so, and nothing breaks.
