@@ -9,7 +9,7 @@ use super::cause::Cause;
 use super::network::Passage;
 use super::storage::{Wanted, Write};
 use super::{Happening, World};
-use crate::check::{Check, LifeId, Property, bounded_memory, broken, persist_before_send};
+use crate::check::{Check, LifeId, Property, bounded_memory, broken, no_spin, persist_before_send};
 use crate::describe;
 use crate::goals::Goal;
 use crate::knobs::{HostMode, MILLI};
@@ -155,6 +155,9 @@ impl World {
         let before = life.glimpse.place();
         let mut actions = life.engine.step(event);
         life.timeout = life.engine.next_timeout().at;
+        if matches!(cause, Cause::Tick) && !life.engine.is_stopped() {
+            no_spin::wants(life.id, life.ticked, life.timeout)?;
+        }
         self.counts.steps += 1;
         if self.passes_over_tick(node, cause, &actions) {
             return Ok(());
