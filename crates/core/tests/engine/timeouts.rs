@@ -62,21 +62,23 @@ fn a_follower_that_forwarded_a_read_names_the_end_of_its_patience() {
     assert_eq!(due(&bench), (at, TimeoutReason::ReadTimeout));
 }
 
-/// Scenario E04: heard by the leader, and without what the read needs, it would sleep until the
-/// next heartbeat; with a stuck disk (scenario B17) as well.
+/// Scenarios E04, B17: what the read needs is not known to be committed, or not durable here.
 #[test]
 fn a_follower_whose_read_cannot_be_served_names_the_end_of_its_patience() {
-    for (index, why) in [(2, "what is not durable"), (5, "what it lacks")] {
+    for (commit, why) in [(2, "it is not durable"), (1, "it is not committed")] {
         let past = node_of(3).with_log(&[1]);
         let mut bench = past
             .configured(|config| config.priority = Priority::Low)
             .start();
-        let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1]), 2));
+        let _ = bench.receive(2, 1, append(id(1, 1), entries(2, &[1]), commit));
+        if commit == 1 {
+            let _ = bench.persist();
+        }
         let read = ReadId::new(1);
         let _ = bench.step(Event::Read { read });
         let at = bench.now.after(ms(ELECTION_MAX_MS));
         let _ = bench.sleep(HEARTBEAT_MS / 2);
-        let index = Some(i(index));
+        let index = Some(i(2));
         let _ = bench.receive(2, 1, Body::ReadIndexReply { read, index });
         let at = at.after(ms(HEARTBEAT_MS / 2));
         assert_eq!(due(&bench), (at, TimeoutReason::ReadTimeout), "{why}");
