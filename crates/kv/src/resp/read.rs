@@ -23,6 +23,9 @@ const ARGUMENTS_MAX: usize = 1024 * 1024;
 const LINE_BYTES_MAX: usize = 64 * 1024;
 /// What an argument costs besides its bytes; counted, so that a million empty ones are not free.
 const ARGUMENT_OVERHEAD_BYTES: usize = size_of::<Bytes>();
+/// An argument shorter than this is copied out of the buffer that it came in, if the rest of its
+/// request is still to come: until then it would keep all of that buffer in memory.
+const COPIED_BELOW_BYTES: usize = 16 * 1024;
 
 /// What the client sent is not the protocol. The stream has lost its framing: the connection
 /// must be closed. The texts are Redis's.
@@ -75,6 +78,8 @@ pub struct Decoder {
     state: State,
     arguments: Vec<Bytes>,
     argument_bytes: usize,
+    /// How many of the arguments are known not to keep a buffer for nothing.
+    settled: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,11 +101,12 @@ impl Decoder {
             state: State::Start,
             arguments: Vec::new(),
             argument_bytes: 0,
+            settled: 0,
         }
     }
 
     /// The next request, or `None` if more bytes are needed. What was understood is taken out of
-    /// `input`; arguments are slices of it, not copies.
+    /// `input`; arguments are slices of it, not copies, unless the request came in parts.
     ///
     /// # Errors
     /// The input is not the protocol; close the connection.
@@ -123,10 +129,14 @@ impl Decoder {
             };
             match progress {
                 Progress::More => {}
-                Progress::Starved => return Ok(None),
+                Progress::Starved => {
+                    self.settle();
+                    return Ok(None);
+                }
                 Progress::Done => {
                     self.state = State::Start;
                     self.argument_bytes = 0;
+                    self.settled = 0;
                     return Ok(Some(std::mem::take(&mut self.arguments)));
                 }
             }
@@ -213,6 +223,16 @@ impl Decoder {
             missing: missing - 1,
         };
         Ok(Progress::More)
+    }
+
+    /// Lets go of the input, which has ended in the middle of a request.
+    fn settle(&mut self) {
+        for argument in self.arguments.iter_mut().skip(self.settled) {
+            if argument.len() < COPIED_BELOW_BYTES {
+                *argument = Bytes::copy_from_slice(argument);
+            }
+        }
+        self.settled = self.arguments.len();
     }
 
     fn read_inline(&mut self, input: &mut BytesMut) -> Result<Option<Request>, ProtocolError> {

@@ -157,6 +157,29 @@ fn arguments_are_slices_of_the_input_when_it_arrived_whole() {
     );
 }
 
+/// Each of a million arguments may come in a packet of its own, and so in a buffer of its own.
+#[test]
+fn unfinished_request_does_not_keep_the_buffers_of_its_small_arguments() {
+    let mut decoder = Decoder::new(LIMITS);
+    let buffer_bytes = 64 * 1024;
+    let mut input = BytesMut::with_capacity(buffer_bytes);
+    for packet in [
+        &b"*4\r\n$3\r\nDEL\r\n"[..],
+        b"$1\r\na\r\n",
+        b"$1\r\nb\r\n$1",
+    ] {
+        input.extend_from_slice(packet);
+        assert_eq!(decoder.next(&mut input), Ok(None));
+        assert!(
+            input.try_reclaim(buffer_bytes - input.len()),
+            "a buffer is kept for a few bytes"
+        );
+    }
+    input.extend_from_slice(b"\r\nc\r\n");
+    let request = decoder.next(&mut input).unwrap().unwrap();
+    assert_eq!(request, [&b"DEL"[..], b"a", b"b", b"c"]);
+}
+
 #[test]
 fn decoder_tells_how_many_bytes_an_argument_still_needs() {
     let mut decoder = Decoder::new(LIMITS);
