@@ -62,7 +62,7 @@ where
     let mut connection = Connection {
         stream,
         decoder: Decoder::new(shared.limits),
-        input: BytesMut::new(),
+        input: Input::default(),
         output: Output::default(),
         session: Session::new(id),
         shared,
@@ -91,10 +91,32 @@ enum After {
     Linger,
 }
 
+/// What was read and not understood yet.
+#[derive(Default)]
+struct Input {
+    bytes: BytesMut,
+    /// It has taken more memory than usual. Its capacity does not show that: the memory of what
+    /// was taken out of it is behind it, and comes back when more room is made.
+    has_grown: bool,
+}
+
+impl Input {
+    /// Room at its end for so many bytes, or for what is usually read at once.
+    fn room(&mut self, wanted: usize) -> &mut BytesMut {
+        if self.bytes.is_empty() && self.has_grown {
+            // An idle connection must not keep the memory of its largest command.
+            *self = Self::default();
+        }
+        self.has_grown |= wanted > READ_BYTES;
+        self.bytes.reserve(wanted.clamp(READ_BYTES, READ_BYTES_MAX));
+        &mut self.bytes
+    }
+}
+
 struct Connection<S, R> {
     stream: S,
     decoder: Decoder,
-    input: BytesMut,
+    input: Input,
     output: Output,
     session: Session,
     shared: Arc<Shared<R>>,
@@ -107,13 +129,8 @@ where
 {
     /// Reads what the client sent; false at the end of the stream.
     async fn read(&mut self) -> io::Result<bool> {
-        if self.input.is_empty() && self.input.capacity() > READ_BYTES {
-            // An idle connection must not keep the memory of its largest command.
-            self.input = BytesMut::new();
-        }
-        let wanted = self.decoder.wanted_bytes(self.input.len());
-        self.input.reserve(wanted.clamp(READ_BYTES, READ_BYTES_MAX));
-        Ok(self.stream.read_buf(&mut self.input).await? > 0)
+        let wanted = self.decoder.wanted_bytes(self.input.bytes.len());
+        Ok(self.stream.read_buf(self.input.room(wanted)).await? > 0)
     }
 
     /// Executes and answers every request that was read. After a failure, those behind it are
@@ -121,7 +138,7 @@ where
     async fn answer(&mut self) -> io::Result<After> {
         let mut failed = false;
         loop {
-            let burst = Burst::take(&mut self.decoder, &mut self.input);
+            let burst = Burst::take(&mut self.decoder, &mut self.input.bytes);
             let end = burst.end;
             if failed {
                 self.refuse(burst.slots.len()).await?;
@@ -151,7 +168,7 @@ where
     /// Reads and forgets until the client has heard that it is over, within limits.
     async fn linger(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
-        let (stream, input) = (&mut self.stream, &mut self.input);
+        let (stream, input) = (&mut self.stream, &mut self.input.bytes);
         let forget = async {
             let mut forgotten = 0;
             while forgotten < LINGER_BYTES_MAX {

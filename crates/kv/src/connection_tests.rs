@@ -356,3 +356,22 @@ async fn command_under_way_is_answered_when_the_server_stops() {
         "the command was taken from the socket and then dropped"
     );
 }
+
+/// A connection waits with the room that it made for its next command.
+#[test]
+fn idle_connection_does_not_keep_the_memory_of_its_largest_command() {
+    let mut input = Input::default();
+    let large = vec![b'v'; READ_BYTES_MAX];
+    for part in large.chunks(READ_BYTES) {
+        let wanted = large.len() - input.bytes.len();
+        input.room(wanted).extend_from_slice(part);
+    }
+    let command = input.bytes.split_to(large.len()).freeze();
+    drop(command);
+    let idle = input.room(0);
+    assert!(
+        idle.capacity() <= READ_BYTES,
+        "{} bytes for nothing",
+        idle.capacity()
+    );
+}

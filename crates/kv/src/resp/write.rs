@@ -21,6 +21,9 @@ pub enum Protocol {
 /// than to send as a chunk of its own.
 const COPY_BELOW_BYTES: usize = 16 * 1024;
 
+/// A buffer that held more than this is not kept for the next replies: there may be none for long.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
 /// Encoded replies on their way to the socket.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -141,8 +144,12 @@ impl Output {
 
     fn close_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.chunk_bytes += self.tail.len();
-            self.chunks.push(self.tail.split().freeze());
+            let tail = self.tail.split();
+            if tail.len() > KEPT_BYTES_MAX {
+                self.tail = BytesMut::new();
+            }
+            self.chunk_bytes += tail.len();
+            self.chunks.push(tail.freeze());
         }
     }
 }
@@ -199,6 +206,23 @@ mod tests {
             "-ERR unknown command 'a  +OK'\r\n",
             "a client could forge the reply to a later command"
         );
+    }
+
+    #[test]
+    fn memory_of_many_replies_is_not_kept_when_they_were_sent() {
+        let reply = Reply::text("a reply of a few bytes");
+        let mut output = Output::default();
+        while output.len() < 4 * KEPT_BYTES_MAX {
+            output.push(&reply, Protocol::Resp2);
+        }
+        drop(output.take());
+        assert!(
+            !output.tail.try_reclaim(2 * KEPT_BYTES_MAX),
+            "every idle connection would have it"
+        );
+        output.push(&reply, Protocol::Resp2);
+        drop(output.take());
+        assert!(output.tail.try_reclaim(1), "a little is worth keeping");
     }
 
     #[test]
