@@ -17,9 +17,10 @@ use super::header::{
 use super::packed::unpack;
 use crate::{ForwardOutcome, PeerMessage};
 
-/// A payload up to this size is copied out of the frame: a small command that stays in memory
-/// must not keep the whole buffer alive into which it was read.
-const COPIED_UP_TO_BYTES: usize = 1024;
+/// A payload up to this size is copied out of the frame: what stays in memory must not keep alive
+/// many times its size, which is the buffer into which it was read among other frames. A quarter
+/// of what the [`Decoder`](super::Decoder) reads at once.
+const COPIED_UP_TO_BYTES: usize = 16 * 1024;
 
 /// An encoded membership is never longer: a version, and per member its number, its role and an
 /// address with its length.

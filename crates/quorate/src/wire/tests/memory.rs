@@ -5,8 +5,9 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use prost::encoding::encode_varint;
 
-use super::frame;
-use crate::wire::decode;
+use super::{entries, frame, raft};
+use crate::wire::{Decoder, EncodedFrames, decode};
+use quorate_core::{Body, EntryId, LogIndex, Round};
 
 /// Bytes in the largest field of each header.
 const LARGE: usize = 10_000_000;
@@ -69,5 +70,53 @@ fn founding_of_many_founders_takes_no_more_memory_than_its_frame() {
     for stage in [3, 4] {
         let bytes = peak_bytes(&birth(stage, &nobody));
         assert!(bytes < LARGE as u64, "{bytes} for as many as fit");
+    }
+}
+
+/// Bytes of an append with one entry of this length, behind so many signs of life as a node that
+/// writes seldom sends meanwhile.
+fn seldom_append(length: usize) -> Bytes {
+    let mut frames = EncodedFrames::new();
+    for _ in 0..2000 {
+        frames.push_sign_of_life();
+    }
+    let append = raft(Body::Append {
+        prev: EntryId::NONE,
+        entries: entries(1, &[length]),
+        commit: LogIndex::NONE,
+        round: Round::ZERO,
+        last: LogIndex::new(1),
+    });
+    frames.push(&append, 1 << 20).unwrap();
+    frames.into_bytes()
+}
+
+/// Scenario B18: an engine keeps entries of so many bytes, not of so many buffers.
+#[test]
+fn entry_that_came_among_many_messages_does_not_keep_what_they_were_read_into() {
+    const COUNT: usize = 10;
+    for length in [100, 1025, 4 << 10, (16 << 10) + 1] {
+        let stream = seldom_append(length).repeat(COUNT);
+        let mut kept = Vec::with_capacity(COUNT);
+        let taken = measure(|| {
+            let mut decoder = Decoder::new(1 << 20);
+            let mut rest = stream.as_slice();
+            while !rest.is_empty() {
+                let room = decoder.room();
+                let count = rest.len().min(room.capacity() - room.len());
+                room.extend_from_slice(&rest[..count]);
+                rest = &rest[count..];
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    kept.extend(decode(frame).unwrap());
+                }
+            }
+        });
+        assert_eq!(kept.len(), COUNT);
+        let most = COUNT * (1024 + 5 * length);
+        assert!(
+            taken.bytes_current < most as i64,
+            "{} bytes are kept for {COUNT} of {length}",
+            taken.bytes_current
+        );
     }
 }
