@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quorate_core::NodeId;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -27,6 +27,9 @@ const MAX_STRANGERS: usize = 64;
 
 /// Refusals that are remembered.
 const MAX_REFUSALS: usize = 64;
+
+/// A peer whose connection was good for so long is well again: what it does wrong then is news.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 
 /// How long to wait after the system refused to accept: it lacks file handles or memory, and
 /// asking again at once would turn that into a busy loop.
@@ -75,7 +78,12 @@ impl Acceptor {
                         self.welcome(introduced, &mut known);
                     }
                 }
-                Some(_) = known.readers.join_next() => {}
+                Some(left) = known.readers.join_next() => {
+                    // The other case is a reader that was aborted, for it knew nothing new.
+                    if let Ok(left) = left {
+                        known.say_goodbye(&left);
+                    }
+                }
                 Ok(()) = members.changed() => known.retain(&members.borrow_and_update()),
             }
         }
@@ -138,10 +146,11 @@ impl Acceptor {
 /// The connections that were accepted, and the addresses that were not.
 #[derive(Default)]
 struct Known {
-    readers: JoinSet<()>,
+    readers: JoinSet<Left>,
     /// The reader of each peer's newest connection.
     latest: BTreeMap<NodeId, AbortHandle>,
     refusals: Refusals,
+    offenders: Offenders,
 }
 
 impl Known {
@@ -155,6 +164,32 @@ impl Known {
             stays
         });
     }
+
+    fn say_goodbye(&mut self, left: &Left) {
+        let Left {
+            peer,
+            error,
+            lasted,
+        } = left;
+        let is_offence = match error {
+            Ending::Link(_) => true,
+            Ending::Io(_) | Ending::TimedOut | Ending::Silent | Ending::Closed | Ending::Local => {
+                false
+            }
+        };
+        if self.offenders.is_news(*peer, is_offence, *lasted) {
+            warn!(target: "quorate::transport", %peer, %error, "closed a connection");
+        } else {
+            debug!(target: "quorate::transport", %peer, %error, "peer left");
+        }
+    }
+}
+
+/// A connection that was read until it ended.
+struct Left {
+    peer: NodeId,
+    error: Ending,
+    lasted: Duration,
 }
 
 /// The reader of one incoming connection.
@@ -165,21 +200,18 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, mut stream: TcpStream) {
-        let peer = self.peer;
+    async fn run(mut self, mut stream: TcpStream) -> Left {
+        let (peer, since) = (self.peer, Instant::now());
         debug!(target: "quorate::transport", %peer, "accepted peer");
         let (reader, mut writer) = stream.split();
         let error = tokio::select! {
             Err(error) = self.read(reader) => error,
             error = show_life(&mut writer) => error,
         };
-        match error {
-            Ending::Link(_) => {
-                warn!(target: "quorate::transport", %peer, %error, "closed a connection");
-            }
-            Ending::Io(_) | Ending::TimedOut | Ending::Silent | Ending::Closed | Ending::Local => {
-                debug!(target: "quorate::transport", %peer, %error, "peer left");
-            }
+        Left {
+            peer,
+            error,
+            lasted: since.elapsed(),
         }
     }
 
@@ -242,8 +274,28 @@ impl Refusals {
     }
 }
 
+/// Peers whose connections end with what no correct peer sends. One that comes back again and again
+/// to say it costs one line (scenario H15).
+#[derive(Default)]
+struct Offenders(BTreeSet<NodeId>);
+
+impl Offenders {
+    /// A connection has ended after this time. Whether it was an offence, and the first of its
+    /// peer in a while.
+    fn is_news(&mut self, peer: NodeId, is_offence: bool, lasted: Duration) -> bool {
+        if lasted >= FORGIVEN_AFTER {
+            self.0.remove(&peer);
+        }
+        // Forgetting everything may repeat a line; a set without a bound would be worse.
+        if self.0.len() >= MAX_REFUSALS {
+            self.0.clear();
+        }
+        is_offence && self.0.insert(peer)
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use quorate_core::Incarnation;
     use quorate_log::{ClusterId, DirectoryId};
 
@@ -253,7 +305,7 @@ mod tests {
         NodeId::new(id).unwrap()
     }
 
-    fn local(id: u64) -> Local {
+    pub(in crate::transport) fn local(id: u64) -> Local {
         Local {
             cluster: ClusterId(7),
             node: node(id),
@@ -291,6 +343,23 @@ mod tests {
                 refusals.0.len() <= MAX_REFUSALS,
                 "memory would grow for ever"
             );
+        }
+    }
+
+    /// Scenario H15
+    #[test]
+    fn offence_is_told_again_once_a_connection_was_good_for_a_while() {
+        let mut offenders = Offenders::default();
+        let mut is_news = |is_offence, lasted| offenders.is_news(node(2), is_offence, lasted);
+        let short = FORGIVEN_AFTER / 2;
+        assert!(is_news(true, short));
+        assert!(!is_news(true, short), "it goes on");
+        assert!(!is_news(false, short), "nothing is wrong with that");
+        assert!(!is_news(true, short), "it is not well yet");
+        assert!(is_news(true, FORGIVEN_AFTER), "it was well meanwhile");
+        for id in 3..10 * MAX_REFUSALS as u64 {
+            offenders.is_news(node(id), true, short);
+            assert!(offenders.0.len() <= MAX_REFUSALS, "memory would grow");
         }
     }
 

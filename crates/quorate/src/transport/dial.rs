@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use quorate_core::NodeId;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -41,7 +41,14 @@ pub(super) struct Dialler {
 /// (scenario H15). Clones are about the same peer, so that it can be kept from one dialler to the
 /// next.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reports(Arc<Mutex<Reported>>);
+pub(super) struct Reports(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    last: Reported,
+    /// Its last connection was as good as none. That there is one again is told once it lasts.
+    is_fickle: bool,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reported {
@@ -53,11 +60,54 @@ enum Reported {
 }
 
 impl Reports {
-    /// Takes note. Whether it is another than before.
-    fn is_news(&self, now: Reported) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *last, now) != now
+    /// There is a connection. Whether that is to be told now.
+    fn connected(&self) -> bool {
+        let mut told = self.lock();
+        !told.is_fickle && told.is_news(Reported::Up)
     }
+
+    /// The connection has lasted for long enough to be one. Whether that is to be told.
+    fn lasted(&self) -> bool {
+        let mut told = self.lock();
+        told.is_fickle = false;
+        told.is_news(Reported::Up)
+    }
+
+    /// There is no connection. Whether that is to be told.
+    fn failed(&self, why: Reported) -> bool {
+        self.lock().is_news(why)
+    }
+
+    /// The connection was over before it could count as one.
+    fn was_fickle(&self) {
+        self.lock().is_fickle = true;
+    }
+
+    /// What was told was about another address.
+    fn forget(&self) {
+        *self.lock() = Told::default();
+    }
+
+    /// No operation leaves it half changed, so a panic elsewhere while the lock was held does no
+    /// harm.
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Told {
+    /// Takes note. Whether it is another than before.
+    fn is_news(&mut self, now: Reported) -> bool {
+        std::mem::replace(&mut self.last, now) != now
+    }
+}
+
+/// What a dialler does after an attempt or a connection.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Dial,
+    Pause(Duration),
+    End,
 }
 
 impl Dialler {
@@ -69,32 +119,49 @@ impl Dialler {
             let address = self.address.borrow_and_update().clone();
             let error = match self.connect(&address).await {
                 Ok((stream, outgoing)) => {
-                    let peer = self.peer;
-                    info!(target: "quorate::transport", %peer, address, "connected to peer");
-                    self.reports.is_news(Reported::Up);
                     let since = Instant::now();
                     self.queue.open();
-                    let error = self.serve(stream, outgoing).await;
+                    let error = self.serve(stream, outgoing, &address).await;
                     self.queue.close();
-                    backoff.reset_after(since.elapsed());
+                    let lasted = since.elapsed();
+                    backoff.reset_after(lasted);
+                    if lasted < Backoff::CAP {
+                        self.reports.was_fickle();
+                    }
                     error
                 }
                 Err(error) => error,
             };
-            if self.address.has_changed().is_err() {
-                return;
-            }
-            self.report(&address, &error);
-            if self.is_guest {
-                return;
-            }
-            tokio::select! {
-                () = sleep(backoff.next_delay()) => {}
-                changed = self.address.changed() => match changed {
-                    Ok(()) => backoff.reset(),
-                    Err(_) => return,
+            match self.next(&address, &error, &mut backoff) {
+                Next::Dial => {}
+                Next::Pause(delay) => tokio::select! {
+                    () = sleep(delay) => {}
+                    changed = self.address.changed() => match changed {
+                        Ok(()) => backoff.reset(),
+                        Err(_) => return,
+                    },
                 },
+                Next::End => return,
             }
+        }
+    }
+
+    /// What to do when this is how it ended at the address that was dialled.
+    fn next(&self, dialled: &str, error: &Ending, backoff: &mut Backoff) -> Next {
+        if self.address.has_changed().is_err() {
+            return Next::End;
+        }
+        if *self.address.borrow() != dialled {
+            // What became of the former address says nothing of this one.
+            backoff.reset();
+            self.reports.forget();
+            return Next::Dial;
+        }
+        self.report(dialled, error);
+        if self.is_guest {
+            Next::End
+        } else {
+            Next::Pause(backoff.next_delay())
         }
     }
 
@@ -113,13 +180,27 @@ impl Dialler {
     }
 
     /// Writes what is queued, until the connection ends or the peer's address changes.
-    async fn serve(&mut self, mut stream: TcpStream, outgoing: Outgoing) -> Ending {
+    async fn serve(&mut self, mut stream: TcpStream, outgoing: Outgoing, address: &str) -> Ending {
+        let peer = self.peer;
+        let tell = || info!(target: "quorate::transport", %peer, address, "connected to peer");
+        if self.reports.connected() {
+            tell();
+        }
+        let reports = self.reports.clone();
         let (reader, writer) = stream.split();
+        let lasts = async {
+            sleep(Backoff::CAP).await;
+            if reports.lasted() {
+                tell();
+            }
+            std::future::pending().await
+        };
         tokio::select! {
             error = listen(reader) => error,
-            Err(error) = write_queue(&mut self.queue, writer, outgoing, self.peer) => error,
+            Err(error) = write_queue(&mut self.queue, writer, outgoing, peer) => error,
             // Whoever is let go of closes this too, but what is queued leaves first.
             Ok(()) = self.address.changed() => Ending::Local,
+            ending = lasts => ending,
         }
     }
 
@@ -134,7 +215,7 @@ impl Dialler {
             | Ending::Closed
             | Ending::Local => (Reported::Unreachable, "not connected to peer"),
         };
-        if self.reports.is_news(now) {
+        if self.reports.failed(now) {
             warn!(target: "quorate::transport", %peer, address, %error, "{text}");
         }
     }
@@ -209,8 +290,6 @@ async fn write_queue(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// Where nobody answers, not even to refuse.
@@ -232,6 +311,31 @@ mod tests {
         };
         let connected = connect_any(&addresses, connect).await;
         (connected, begun.elapsed())
+    }
+
+    /// Scenario H13: it was connected a moment ago, and others moved before it.
+    #[test]
+    fn peer_that_moves_soon_after_it_was_connected_is_dialled_without_a_pause() {
+        let (address, watched) = watch::channel("a:1".to_owned());
+        let dialler = Dialler {
+            local: Arc::new(crate::transport::accept::tests::local(1)),
+            peer: NodeId::new(2).unwrap(),
+            address: watched,
+            queue: crate::transport::queue::queue().1,
+            is_guest: false,
+            reports: Reports::default(),
+        };
+        let mut backoff = Backoff::new(1);
+        let mut next = |error| dialler.next("a:1", &error, &mut backoff);
+        assert!(
+            matches!(next(Ending::Closed), Next::Pause(_)),
+            "it may be dead"
+        );
+        address.send_replace("a:2".to_owned());
+        assert_eq!(next(Ending::Local), Next::Dial);
+        assert!(dialler.reports.connected(), "that it moved is worth a line");
+        drop(address);
+        assert_eq!(next(Ending::Local), Next::End);
     }
 
     /// Scenario H15: a name of two families, of which the network carries one.

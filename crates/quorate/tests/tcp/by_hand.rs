@@ -29,7 +29,7 @@ pub(super) async fn visit(address: &str) -> (TcpListener, TcpStream) {
 }
 
 /// Everything the other end sends until it closes.
-async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
+pub(super) async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let read = async {
         // A reset is a way of closing, too.
