@@ -31,6 +31,11 @@ impl Guests {
         self.0.get(&node).map(String::as_str)
     }
 
+    /// Forgets one: it has left, and makes room for another.
+    pub fn leave(&mut self, node: NodeId) {
+        self.0.remove(&node);
+    }
+
     /// Forgets them all, when the members change: who is a guest still, says so again when it
     /// connects.
     pub fn forget(&mut self) {
@@ -54,8 +59,11 @@ mod tests {
         assert_eq!((1..100).filter(|&id| welcome(id)).count(), MAX_GUESTS);
         assert!(guests.welcome(node(1), "a:2"), "it is known, and moved");
         assert_eq!(guests.address(node(1)), Some("a:2"));
+        assert!(!guests.welcome(node(50), "a:1"), "there is no room");
+        guests.leave(node(1));
+        assert!(guests.welcome(node(50), "a:1"), "one of them has left");
         guests.forget();
-        assert_eq!(guests.address(node(1)), None);
+        assert_eq!(guests.address(node(50)), None);
         assert!(guests.welcome(node(50), "a:1"));
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::ending::{Ending, show_life};
-use super::guests::SharedGuests;
+use super::guests::{Seat, SharedGuests};
 use super::handshake;
 use super::{Inbound, Inbox};
 use crate::link::{HANDSHAKE_TIMEOUT, Incoming, LinkError, Local, SILENCE_LIMIT};
@@ -47,6 +47,8 @@ pub(super) struct Acceptor {
 struct Introduced {
     address: SocketAddr,
     outcome: Result<(TcpStream, Incoming), Ending>,
+    /// Held by a guest.
+    seat: Option<Seat>,
 }
 
 impl Acceptor {
@@ -102,6 +104,7 @@ impl Acceptor {
                     peer,
                     incoming,
                     inbox: self.inbox.clone(),
+                    _seat: introduced.seat,
                 };
                 let reader = known.readers.spawn(reader.run(stream));
                 // A peer has one outgoing connection; the older one is a leftover.
@@ -125,19 +128,26 @@ impl Acceptor {
     ) -> impl Future<Output = Introduced> + use<> {
         let (local, members) = (self.local.clone(), self.members.clone());
         let guests = self.guests.clone();
-        let handshake = async move {
-            stream.set_nodelay(true)?;
-            let expected = |hello: &Hello| {
-                members.borrow().contains(&hello.from) || guests.welcome(hello.from, &hello.address)
-            };
-            let incoming = handshake::accept(&mut stream, &local, expected).await?;
-            Ok((stream, incoming))
-        };
         async move {
+            let mut seat = None;
+            let handshake = async {
+                stream.set_nodelay(true)?;
+                let expected = |hello: &Hello| {
+                    let is_member = members.borrow().contains(&hello.from);
+                    if !is_member {
+                        seat = guests.welcome(hello.from, &hello.address);
+                    }
+                    is_member || seat.is_some()
+                };
+                let incoming = handshake::accept(&mut stream, &local, expected).await?;
+                Ok(incoming)
+            };
             let outcome = timeout(HANDSHAKE_TIMEOUT, handshake).await;
+            let outcome = outcome.unwrap_or(Err(Ending::TimedOut));
             Introduced {
                 address,
-                outcome: outcome.unwrap_or(Err(Ending::TimedOut)),
+                outcome: outcome.map(|incoming| (stream, incoming)),
+                seat,
             }
         }
     }
@@ -177,6 +187,10 @@ impl Known {
                 false
             }
         };
+        // A guest may never come again.
+        if self.latest.get(peer).is_some_and(AbortHandle::is_finished) {
+            self.latest.remove(peer);
+        }
         if self.offenders.is_news(*peer, is_offence, *lasted) {
             warn!(target: "quorate::transport", %peer, %error, "closed a connection");
         } else {
@@ -197,6 +211,8 @@ struct Reader {
     peer: NodeId,
     incoming: Incoming,
     inbox: Inbox,
+    /// Of a guest, who leaves when this is no longer read.
+    _seat: Option<Seat>,
 }
 
 impl Reader {

@@ -31,11 +31,11 @@ pub(super) async fn dial(
 pub(super) async fn accept(
     stream: &mut TcpStream,
     local: &Local,
-    expected: impl Fn(&Hello) -> bool,
+    mut expected: impl FnMut(&Hello) -> bool,
 ) -> Result<Incoming, Ending> {
     let mut stranger = Stranger::new();
     loop {
-        let introduced = stranger.introduced(local, &expected);
+        let introduced = stranger.introduced(local, &mut expected);
         if let Some(answer) = stranger.answer() {
             stream.write_all(&answer).await?;
         }

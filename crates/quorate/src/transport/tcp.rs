@@ -20,6 +20,10 @@ use super::{Inbox, Transport, TransportError};
 use crate::PeerMessage;
 use crate::link::{Backoff, FAREWELL, Local};
 
+/// Guests who are remembered to have been dialled, at most: more than there are at a time, for they
+/// come and go.
+const MAX_VISITS: usize = 64;
+
 /// Carries messages over TCP. A dead, slow or hung peer costs the others nothing: each has a
 /// bounded queue and a task of its own.
 ///
@@ -209,6 +213,15 @@ impl Running {
                 (Backoff::new(seed), Reports::default())
             }
         };
+        if self.visits.len() >= MAX_VISITS {
+            let guests = &self.guests;
+            let is_here = |node: NodeId| guests.address(node).is_some();
+            self.visits
+                .retain(|&node, visit| !visit.is_over(now) || is_here(node));
+        }
+        if self.visits.len() >= MAX_VISITS {
+            return;
+        }
         let visit = Visit {
             peer: Peer::dial(self.local.clone(), to, address, true, reports.clone()),
             again_at: now + backoff.next_delay(),

@@ -28,6 +28,35 @@ pub(super) async fn visit(address: &str) -> (TcpListener, TcpStream) {
     (listener, stream)
 }
 
+/// Scenario A13: nodes that were removed long ago, and look in again.
+#[tokio::test]
+async fn guests_that_have_left_do_not_keep_others_out() {
+    let (tcp, address) = bind();
+    let _one = start(tcp, 1, 11, &[]);
+    let knock = async |id| {
+        let guest = Hello {
+            from: node(id),
+            address: "127.0.0.1:1".to_owned(),
+            ..hello()
+        };
+        let mut stream = dial_by_hand(&address, guest).await;
+        let answer = timeout(HANG, stream.read_u8()).await;
+        let is_welcome = answer.expect("neither let in nor refused").is_ok();
+        is_welcome.then_some(stream)
+    };
+    for id in 2..60 {
+        // Whoever left just now may not be missed yet.
+        let let_in = async {
+            loop {
+                if let Some(stream) = knock(id).await {
+                    return stream;
+                }
+            }
+        };
+        drop(timeout(HANG, let_in).await.expect("kept out for ever"));
+    }
+}
+
 /// Everything the other end sends until it closes.
 pub(super) async fn read_to_close(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
