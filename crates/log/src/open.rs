@@ -103,7 +103,8 @@ impl<D: Disk> Log<D> {
     }
 }
 
-/// Reads the identity, or makes the directory. Refuses another's (scenario G10).
+/// Reads the identity, or makes the directory. Refuses another's (scenario G10), unless its first
+/// start was cut short: nobody has used that, and it may have been the wrong name that was given.
 fn identity<D: Disk>(
     disk: &D,
     owner: Owner,
@@ -115,6 +116,9 @@ fn identity<D: Disk>(
         check_empty(&names)?;
         return Ok(create(disk, &names, owner, fresh, options)?);
     };
+    if !record.complete {
+        return Ok(create(disk, &names, owner, fresh, options)?);
+    }
     let found = Owner {
         cluster: record.identity.cluster,
         node: record.identity.node,
@@ -125,10 +129,7 @@ fn identity<D: Disk>(
             found,
         });
     }
-    if record.complete {
-        return Ok(record);
-    }
-    Ok(create(disk, &names, owner, fresh, options)?)
+    Ok(record)
 }
 
 fn segment_numbers<D: Disk>(disk: &D) -> Result<Vec<u32>, OpenError> {

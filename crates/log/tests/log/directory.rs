@@ -83,6 +83,38 @@ fn a_directory_of_another_node_or_cluster_is_refused() {
     reopen_as(&disk, &model);
 }
 
+/// Whoever the first start took itself for, nobody has used what it left behind.
+#[test]
+fn a_directory_whose_first_start_was_cut_short_belongs_to_the_next() {
+    let wrong = Owner {
+        cluster: ClusterId(0xC2),
+        node: NodeId::new(2).unwrap(),
+    };
+    let mut with_identity = 0;
+    for operations in 0.. {
+        let disk = MemDisk::new();
+        disk.stop_after(operations);
+        if Log::open(disk.clone(), wrong, fresh(), options()).is_ok() {
+            break;
+        }
+        disk.crash(Crash::Process);
+        let names = disk.names();
+        if names.contains(&segment(1)) {
+            // The last file was there, and then perhaps the word that it was.
+            continue;
+        }
+        with_identity += usize::from(names.iter().any(|name| name == "identity"));
+        let opened = open(&disk);
+        let identity = opened.map(|opened| opened.identity.cluster);
+        assert_eq!(
+            identity.ok(),
+            Some(owner().cluster),
+            "{operations}: {names:?}"
+        );
+    }
+    assert!(with_identity > 0, "no start was cut short half-way");
+}
+
 #[test]
 fn a_directory_that_lost_its_identity_is_damaged_and_not_new() {
     let (disk, _) = furnished();
