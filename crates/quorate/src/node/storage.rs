@@ -16,7 +16,7 @@ use super::shell::Completion;
 use super::spin::Spin;
 use crate::driver::StorageJob;
 
-/// After this long without a job the log notes how far it is, so that a later open need not
+/// After this long without a write the log notes how far it is, so that a later open need not
 /// guess.
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -62,26 +62,32 @@ pub(super) fn run<D: Disk>(
         is_full: false,
     };
     let mut unreadable = Unreadable::default();
-    let mut is_idle = false;
+    let mut rests = Rests::new(Instant::now());
     let mut spin = Spin::new();
     loop {
         let received = if let Some(request) = spin.next(requests) {
             Ok(request)
-        } else if is_idle {
-            requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else if let Some(at) = rests.at {
+            requests.recv_timeout(at.saturating_duration_since(Instant::now()))
         } else {
-            requests.recv_timeout(IDLE)
+            requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
         let served = match received {
             Ok(request) => {
-                is_idle = false;
-                spin.worked(Instant::now());
-                serve(&mut log, request, completions, counters, &mut unreadable)
-                    .and_then(|()| ahead.go_on(&mut log))
+                let now = Instant::now();
+                spin.worked(now);
+                let is_due = rests.is_due(&request, now);
+                let rested = if is_due { log.idle() } else { Ok(()) };
+                let served = rested
+                    .and_then(|()| serve(&mut log, request, completions, counters, &mut unreadable))
+                    .and_then(|()| ahead.go_on(&mut log));
+                rests.continued(ahead.has_more, now);
+                served
             }
             Err(RecvTimeoutError::Timeout) => {
-                is_idle = !ahead.has_more;
-                rest(&mut log, &mut ahead)
+                let rested = rest(&mut log, &mut ahead);
+                rests.rested(ahead.has_more, Instant::now());
+                rested
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
@@ -94,6 +100,50 @@ pub(super) fn run<D: Disk>(
     }
     if let Err(error) = log.close() {
         report(&error);
+    }
+}
+
+/// When the log is to rest: once nothing was written for a while, whatever is read meanwhile.
+struct Rests {
+    /// Never, if there is nothing left to do then.
+    at: Option<Instant>,
+}
+
+impl Rests {
+    fn new(now: Instant) -> Self {
+        Self {
+            at: Some(now + IDLE),
+        }
+    }
+
+    /// A request has come. Whether the log is to note how far it is before that: a peer that lags
+    /// may ask for entries without end, and then no pause ever comes.
+    fn is_due(&mut self, request: &Request, now: Instant) -> bool {
+        match request {
+            Request::Job(_) => {
+                self.at = Some(now + IDLE);
+                false
+            }
+            Request::Load { .. } => {
+                let is_due = self.at.is_some_and(|at| at <= now);
+                if is_due {
+                    self.at = Some(now + IDLE);
+                }
+                is_due
+            }
+        }
+    }
+
+    /// Whether there is more to prepare, which is done while the log rests.
+    fn continued(&mut self, has_more: bool, now: Instant) {
+        if has_more {
+            self.at.get_or_insert(now + IDLE);
+        }
+    }
+
+    /// It has rested.
+    fn rested(&mut self, has_more: bool, now: Instant) {
+        self.at = has_more.then(|| now + IDLE);
     }
 }
 
@@ -336,6 +386,37 @@ mod tests {
             );
         }
         assert_eq!(warnings.load(Ordering::Relaxed), 1);
+    }
+
+    /// Scenario G01: until the log has noted how far it is, a lost sector goes unnoticed.
+    #[test]
+    fn the_log_rests_when_nothing_was_written_for_a_while_though_it_is_read_all_the_time() {
+        let begin = Instant::now();
+        let mut rests = Rests::new(begin);
+        let job = || Request::Job(StorageJob::Write(vec![append_first()]));
+        let load = || Request::Load {
+            load: LoadId::new(1),
+            from: LogIndex::new(1),
+            to: EntryId::new(LogIndex::new(1), Term::new(1)),
+            limit_bytes: 1,
+        };
+        let mut now = begin;
+        let mut due = Vec::new();
+        for step in 0..100 {
+            now += IDLE / 10;
+            let request = if step < 50 { job() } else { load() };
+            if rests.is_due(&request, now) {
+                due.push(step);
+            }
+        }
+        assert_eq!(due, [59, 69, 79, 89, 99]);
+        rests.rested(false, now);
+        assert!(
+            !rests.is_due(&load(), now + 10 * IDLE),
+            "there is nothing to do"
+        );
+        rests.continued(true, now);
+        assert!(rests.is_due(&load(), now + IDLE));
     }
 
     /// Scenario G01: a sector of an acknowledged batch reads as if it had never been written.
