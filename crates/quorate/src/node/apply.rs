@@ -20,8 +20,19 @@ use crate::{ApplyContext, ProposeError, ReadError, StateMachine};
 /// Who waits for the response to a proposal.
 pub(super) type Waiter<S> = oneshot::Sender<Result<<S as StateMachine>::Response, ProposeError>>;
 
-/// A read: called once, with the state or with the reason why there is none.
-pub(super) type ReadTask<S> = Box<dyn FnOnce(Result<&S, ReadError>) + Send>;
+/// A read that waits for its state.
+pub(super) type ReadTask<S> = Box<dyn Read<S>>;
+
+/// A user's read. What it holds is the user's, and may take its time when it is dropped: that is
+/// left to the thread of the state machine.
+pub(super) trait Read<S>: Send {
+    /// Reads, and answers whoever waits.
+    fn serve(self: Box<Self>, state: &S);
+
+    /// Answers whoever waits why there is nothing to read. What is left is to be given to
+    /// [`Request::Drop`].
+    fn fail(&mut self, error: ReadError);
+}
 
 /// Work for the apply thread.
 pub(super) enum Request<S: StateMachine> {
@@ -32,6 +43,8 @@ pub(super) enum Request<S: StateMachine> {
     },
     /// Serve a read.
     Read(ReadTask<S>),
+    /// Drop a read that has failed.
+    Drop(ReadTask<S>),
 }
 
 /// Runs until every sender of `requests` is gone, or until the machine fails.
@@ -54,7 +67,11 @@ pub(super) fn run<S: StateMachine>(
                 }
             }
             Request::Read(read) => {
-                read(Ok(&machine));
+                read.serve(&machine);
+                waiting_reads.fetch_sub(1, Ordering::Relaxed);
+            }
+            Request::Drop(read) => {
+                drop(read);
                 waiting_reads.fetch_sub(1, Ordering::Relaxed);
             }
         }
@@ -66,6 +83,7 @@ const fn has_asker<S: StateMachine>(request: &Request<S>) -> bool {
     match request {
         Request::Apply { waiters, .. } => !waiters.is_empty(),
         Request::Read(_) => true,
+        Request::Drop(_) => false,
     }
 }
 
@@ -121,27 +139,59 @@ fn apply_one<S: StateMachine>(
     }
 }
 
-/// A read that hands its value to `answer`. A closure that panics has only looked: the state is
-/// intact and the node goes on (scenario E18). It may also panic where it is dropped uncalled,
-/// for what it holds.
+/// A closure and who waits for what it reads.
+struct Closure<F, T> {
+    read: Contained<F>,
+    /// Gone once it was told why there is nothing to read.
+    answer: Option<oneshot::Sender<Result<T, ReadError>>>,
+}
+
+/// A read that hands its value to `answer`.
 pub(super) fn read_task<S: StateMachine, T: Send + 'static>(
     read: impl FnOnce(&S) -> T + Send + 'static,
     answer: oneshot::Sender<Result<T, ReadError>>,
 ) -> ReadTask<S> {
-    Box::new(move |state| {
-        let state = if answer.is_closed() {
-            // Nobody would hear the value.
-            Err(ReadError::Stopped)
-        } else {
-            state
-        };
-        let outcome = catch_unwind(AssertUnwindSafe(|| state.map(read)));
-        let _ = answer.send(outcome.unwrap_or(Err(ReadError::Panicked)));
+    Box::new(Closure {
+        read: Contained(Some(read)),
+        answer: Some(answer),
     })
+}
+
+impl<S: StateMachine, T: Send, F: FnOnce(&S) -> T + Send> Read<S> for Closure<F, T> {
+    /// A closure that panics has only looked: the state is intact and the node goes on
+    /// (scenario E18).
+    fn serve(mut self: Box<Self>, state: &S) {
+        // Nobody would hear the value of one that has stopped waiting.
+        let answer = self.answer.take().filter(|answer| !answer.is_closed());
+        let Some(answer) = answer else { return };
+        let Some(read) = self.read.0.take() else {
+            return;
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| read(state)));
+        let unheard = answer.send(outcome.map_err(|_| ReadError::Panicked));
+        drop(Contained(unheard.err()));
+    }
+
+    fn fail(&mut self, error: ReadError) {
+        if let Some(answer) = self.answer.take() {
+            let _ = answer.send(Err(error));
+        }
+    }
+}
+
+/// Something of the user's that may panic where it is dropped, for what it holds.
+struct Contained<T>(Option<T>);
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(self.0.take())));
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
     use crate::DecodeError;
     use quorate_core::Term;
@@ -175,19 +225,68 @@ mod tests {
         }
     }
 
-    /// Scenario E18: the thread that fails reads is the one that sends heartbeats.
+    /// Tells where it was dropped, which takes its time.
+    struct Heavy(std::sync::mpsc::Sender<thread::ThreadId>);
+
+    impl Drop for Heavy {
+        fn drop(&mut self) {
+            let _ = self.0.send(thread::current().id());
+        }
+    }
+
+    /// Gives these requests to a thread that applies, until it has ended.
+    fn applied(requests: Vec<Request<Echo>>) -> thread::ThreadId {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        requests.into_iter().for_each(|it| sender.send(it).unwrap());
+        drop(sender);
+        let (completions, _told) = tokio::sync::mpsc::unbounded_channel();
+        let thread = thread::spawn(move || {
+            run(Echo, &receiver, &completions, &AtomicUsize::new(9));
+        });
+        let id = thread.thread().id();
+        thread.join().expect("the state machine's thread is gone");
+        id
+    }
+
+    /// Scenario H04: the thread that fails reads is the one that sends heartbeats.
+    #[test]
+    fn what_a_read_holds_is_dropped_by_the_state_machines_thread_when_it_fails() {
+        let (dropped, dropped_by) = std::sync::mpsc::channel();
+        let heavy = Heavy(dropped);
+        let (answer, mut value) = oneshot::channel();
+        let mut read: ReadTask<Echo> = read_task(move |_| drop(heavy), answer);
+        read.fail(ReadError::TimedOut);
+        assert_eq!(value.try_recv(), Ok(Err(ReadError::TimedOut)), "at once");
+        let applies = applied(vec![Request::Drop(read)]);
+        assert_eq!(dropped_by.try_recv(), Ok(applies));
+    }
+
+    /// Scenario E18
     #[test]
     fn a_read_that_panics_when_it_is_not_called_is_answered_and_harms_nobody() {
-        let bomb = Bomb;
         let (answer, mut value) = oneshot::channel();
-        let read: ReadTask<Echo> = read_task(move |_| std::mem::forget(bomb), answer);
-        read(Err(ReadError::NotLeader { leader: None }));
-        assert_eq!(value.try_recv(), Ok(Err(ReadError::Panicked)));
         let bomb = Bomb;
+        let mut failed: ReadTask<Echo> = read_task(move |_| std::mem::forget(bomb), answer);
+        failed.fail(ReadError::NotLeader { leader: None });
+        let refused = Ok(Err(ReadError::NotLeader { leader: None }));
+        assert_eq!(value.try_recv(), refused);
         let (answer, value) = oneshot::channel();
-        let read: ReadTask<Echo> = read_task(move |_| std::mem::forget(bomb), answer);
+        let bomb = Bomb;
+        let unheard: ReadTask<Echo> = read_task(move |_| std::mem::forget(bomb), answer);
         drop(value);
-        read(Ok(&Echo));
+        let (answer, value) = oneshot::channel();
+        let late: ReadTask<Echo> = read_task(
+            move |_| {
+                drop(value);
+                Bomb
+            },
+            answer,
+        );
+        applied(vec![
+            Request::Drop(failed),
+            Request::Read(unheard),
+            Request::Read(late),
+        ]);
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub(super) struct Shell<S: StateMachine, T> {
     pub(super) apply: Sender<apply::Request<S>>,
     pub(super) shutdown: watch::Receiver<bool>,
     pub(super) shared: Arc<Shared>,
-    /// Reads in the queue of the apply thread. Nothing else bounds them while it hangs.
+    /// Reads in the queue of the apply thread, failed ones too. Nothing else bounds them while it
+    /// hangs.
     pub(super) waiting_reads: Arc<AtomicUsize>,
     /// The transport has not closed the inbox.
     pub(super) hears_peers: bool,
@@ -230,7 +231,11 @@ impl<S: StateMachine, T: Transport> Shell<S, T> {
             Output::ProposeFailed { waiter, error } => {
                 let _ = waiter.send(Err(error));
             }
-            Output::ReadFailed { read, error } => read(Err(error)),
+            Output::ReadFailed { mut read, error } => {
+                read.fail(error);
+                self.waiting_reads.fetch_add(1, Ordering::Relaxed);
+                let _ = self.apply.send(apply::Request::Drop(read));
+            }
             Output::Changed { change, outcome } => self.desk.changed(change, outcome),
             Output::Transferred { transfer, outcome } => self.desk.transferred(transfer, outcome),
             Output::Peers(peers) => self.transport.set_peers(peers),
