@@ -175,7 +175,7 @@ impl<S: StateMachine> Node<S> {
     /// node that is not among the founders waits until it is added ([`Node::add_peer`]).
     ///
     /// # Errors
-    /// See [`StartError`]. Nothing is left running.
+    /// See [`StartError`]. Nothing is left running, unless the disk or the state machine hangs.
     pub async fn start<D: Disk, T: Transport>(
         config: NodeConfig,
         state_machine: S,

@@ -27,9 +27,9 @@ const MAX_BATCH: usize = 1024;
 /// Reads that may wait for the state machine, at most (scenario H04).
 const MAX_WAITING_READS: usize = 65_536;
 
-/// How long a stopping node waits for its other threads. A disk or state machine that hangs
-/// must not keep it from stopping (scenario H09).
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a node that stops, or does not start, waits for its other threads. A disk or state
+/// machine that hangs must not keep it from stopping (scenario H09).
+pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a user asks of the node.
 pub(super) enum Ask<S: StateMachine> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc as blocking;
 use std::thread;
+use std::time::Duration;
 
 use quorate_core::{Incarnation, Membership, Recovered, ValidConfig};
 use quorate_log::{Disk, FreshIds, Identity, Log, LogOptions, Opened, Owner};
@@ -36,19 +37,36 @@ const FRAME_ALLOWANCE_BYTES: u64 = 1024 * 1024;
 /// Held by every thread of a node for as long as it runs.
 type Running = mpsc::Sender<Infallible>;
 
-/// Starts a node. One that does not start has let go of the disk when this returns.
+/// Starts a node. One that does not start has let go of the disk when this returns, unless that or
+/// the state machine hangs.
 pub(super) async fn start<S: StateMachine, D: Disk, T: Transport>(
     config: NodeConfig,
     state_machine: S,
     disk: D,
     transport: T,
 ) -> Result<Node<S>, StartError> {
-    let (running, mut ended) = mpsc::channel(1);
+    let (running, ended) = mpsc::channel(1);
     let node = start_threads(config, state_machine, disk, transport, running).await;
     if node.is_err() {
-        let _: Option<Infallible> = ended.recv().await;
+        await_end(ended, shell::FAREWELL).await;
     }
     node
+}
+
+/// Waits until the threads have ended, but no longer than this (scenario H09). A thread keeps the
+/// time: the caller's runtime may have no clock.
+async fn await_end(mut ended: mpsc::Receiver<Infallible>, limit: Duration) {
+    let (waiting, waited_for) = blocking::channel::<Infallible>();
+    let (reached, is_reached) = oneshot::channel::<Infallible>();
+    let clock = thread::Builder::new().spawn(move || {
+        let _ = waited_for.recv_timeout(limit);
+        drop(reached);
+    });
+    tokio::select! {
+        _ = ended.recv() => {}
+        _ = is_reached, if clock.is_ok() => {}
+    }
+    drop(waiting);
 }
 
 /// Starts the threads of a node. Where one of them fails to start, the queues to the others are
@@ -354,4 +372,20 @@ fn driver<W, R>(
         recovered,
         clock::now(),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scenario H09
+    #[tokio::test]
+    async fn start_that_failed_waits_for_its_threads_but_not_for_one_that_hangs() {
+        let hour = Duration::from_secs(3600);
+        let (running, ended) = mpsc::channel(1);
+        drop(running);
+        await_end(ended, hour).await;
+        let (_hangs, ended) = mpsc::channel(1);
+        await_end(ended, Duration::from_millis(1)).await;
+    }
 }
