@@ -1,7 +1,9 @@
 //! Three servers on loopback, started with default settings and ended by id.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -115,20 +117,49 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
 }
 
-/// Loopback addresses that were free a moment ago.
+/// Where the ports of the servers come from: below those that the system gives to outgoing
+/// connections. Of those, one could become the port of a server that has not taken it yet, even by
+/// the very connection that is to reach it.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// Addresses that are free now. All are held until the last is found, so that they differ.
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>> {
-    let bind = || -> std::io::Result<Vec<SocketAddr>> {
-        let listeners: Vec<TcpListener> = (0..count)
-            .map(|_| TcpListener::bind("127.0.0.1:0"))
-            .collect::<std::io::Result<_>>()?;
-        listeners.iter().map(TcpListener::local_addr).collect()
-    };
-    bind().map_err(|error| Failure::new(format!("loopback: {error}")))
+    // Those who look at the same time begin at different places.
+    let start = RandomState::new().hash_one(std::process::id());
+    let width = u64::from(PORTS.end - PORTS.start);
+    let listeners: Vec<TcpListener> = PORTS
+        .filter_map(|port| {
+            let place = start.wrapping_add(u64::from(port)) % width;
+            let port = PORTS.start + u16::try_from(place).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+        })
+        .take(count)
+        .collect();
+    if listeners.len() < count {
+        return Err(Failure::new("loopback: too few ports are free".to_owned()));
+    }
+    listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<std::io::Result<_>>()
+        .map_err(|error| Failure::new(format!("loopback: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_not_those_of_outgoing_connections() {
+        let mut addresses = free_addresses(6).unwrap();
+        assert!(
+            addresses
+                .iter()
+                .all(|address| PORTS.contains(&address.port()))
+        );
+        addresses.dedup();
+        assert_eq!(addresses.len(), 6);
+    }
 
     #[test]
     fn field_of_info_is_found_by_its_whole_name() {
