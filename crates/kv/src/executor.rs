@@ -57,6 +57,10 @@ pub enum Failure {
     /// Nothing was executed: no leader was found in time.
     #[error("CLUSTERDOWN no leader was found in time; nothing was executed")]
     NoLeader,
+    /// Nothing was executed: there is a leader, and the read took too long. A disk or the store
+    /// does not keep up, or the leader does not answer.
+    #[error("TRYAGAIN the read was not served in time; nothing was executed")]
+    ReadTimedOut,
     /// Nothing was executed: the cluster has more to do than it can take.
     #[error("TRYAGAIN too many commands are waiting; nothing was executed")]
     Overloaded,
@@ -148,11 +152,10 @@ impl<R: Replica> Executor<R> {
         let mut patience = Patience::new(self.patience);
         loop {
             let attempt = timeout_at(patience.deadline, self.replica.read(Arc::clone(&ops))).await;
-            match attempt.map_err(|_| Failure::NoLeader)? {
+            match attempt.map_err(|_| Failure::ReadTimedOut)? {
                 Ok(replies) => return Ok(replies),
-                Err(ReadError::NotLeader { .. } | ReadError::TimedOut) => {
-                    patience.wait(Failure::NoLeader).await?;
-                }
+                Err(ReadError::NotLeader { .. }) => patience.wait(Failure::NoLeader).await?,
+                Err(ReadError::TimedOut) => patience.wait(Failure::ReadTimedOut).await?,
                 Err(ReadError::Stopped) => return Err(Failure::Stopped),
                 Err(ReadError::Panicked | _) => return Err(Failure::ReadFailed),
             }

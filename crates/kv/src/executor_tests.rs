@@ -57,7 +57,7 @@ async fn batch_is_not_proposed_again_when_its_outcome_is_unknown() {
 async fn client_is_told_within_its_patience_when_there_is_no_leader() {
     let (executor, replica) = executor();
     replica.fail_proposals((0..10_000).map(|_| Fault::Error(NOBODY)));
-    replica.fail_reads((0..10_000).map(|_| ReadError::TimedOut));
+    replica.fail_reads((0..10_000).map(|_| ReadError::NotLeader { leader: None }));
     for ops in [vec![increment()], vec![Op::Read(get())]] {
         let asked = Instant::now();
         assert_eq!(executor.execute(ops).await, Err(Failure::NoLeader));
@@ -78,6 +78,21 @@ async fn outcome_is_unknown_when_no_answer_comes_in_time() {
         executor.execute(vec![increment()]).await,
         Err(Failure::Unknown)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn read_that_takes_too_long_is_not_blamed_on_a_missing_leader() {
+    let (executor, replica) = executor();
+    replica.fail_reads((0..10_000).map(|_| ReadError::TimedOut));
+    let outcome = executor.execute(vec![Op::Read(get())]).await;
+    assert_eq!(
+        outcome,
+        Err(Failure::ReadTimedOut),
+        "an operator would look for an election"
+    );
+    replica.hang_reads();
+    let outcome = executor.execute(vec![Op::Read(get())]).await;
+    assert_eq!(outcome, Err(Failure::ReadTimedOut));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use quorate::{ProposeError, ReadError};
@@ -33,6 +33,7 @@ struct Inner {
     store: Mutex<Store>,
     faults: Mutex<VecDeque<Fault>>,
     read_faults: Mutex<VecDeque<ReadError>>,
+    read_hangs: AtomicBool,
     entries: AtomicUsize,
     reads: AtomicUsize,
 }
@@ -44,6 +45,12 @@ impl FakeReplica {
 
     pub(crate) fn fail_reads(&self, faults: impl IntoIterator<Item = ReadError>) {
         self.0.read_faults.lock().unwrap().extend(faults);
+    }
+
+    /// No read is answered from now on.
+    pub(crate) fn hang_reads(&self) {
+        self.0.read_faults.lock().unwrap().clear();
+        self.0.read_hangs.store(true, Ordering::Relaxed);
     }
 
     /// Proposals that took effect.
@@ -92,6 +99,9 @@ impl Replica for FakeReplica {
     async fn read(&self, ops: Arc<[ReadOp]>) -> Result<Vec<Reply>, ReadError> {
         if let Some(error) = self.0.read_faults.lock().unwrap().pop_front() {
             return Err(error);
+        }
+        if self.0.read_hangs.load(Ordering::Relaxed) {
+            pending::<()>().await;
         }
         self.0.reads.fetch_add(1, Ordering::Relaxed);
         Ok(self.peek(&ops))
