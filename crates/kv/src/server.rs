@@ -75,7 +75,14 @@ pub async fn run(settings: Settings) -> Result<(), ServeError> {
         .map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let mut end = End::new(settings.until_stdin_ends).map_err(ServeError::Signals)?;
-    let node = StoreNode::start(&settings).await?;
+    // A long log takes time to be read, and a disk may hang: that is no reason not to stop.
+    let node = tokio::select! {
+        node = StoreNode::start(&settings) => node?,
+        () = end.wait() => {
+            info!("the server stops before it has started");
+            return Ok(());
+        }
+    };
     info!(id = settings.id.get(), %address, raft = settings.raft_address, "the server is ready");
 
     let shared = Arc::new(Shared {
@@ -102,7 +109,17 @@ pub async fn run(settings: Settings) -> Result<(), ServeError> {
     drop(listener);
     clients.finish().await;
     node.shutdown().await;
-    Ok(())
+    ended(node.stopped().await)
+}
+
+/// What became of a server that was told to stop. Its node may have failed before it could: then a
+/// supervisor must not think that all is well.
+fn ended(reason: StopReason) -> Result<(), ServeError> {
+    if reason == StopReason::Requested {
+        Ok(())
+    } else {
+        Err(ServeError::Stopped(reason))
+    }
 }
 
 /// What ends the server from outside.
@@ -148,6 +165,21 @@ fn stdin_end() -> oneshot::Receiver<()> {
     end
 }
 
+/// Whether the last connection was refused by the system. A shortage lasts, and is worth one line,
+/// not ten a second.
+#[derive(Default)]
+struct Troubles {
+    is_refused: bool,
+}
+
+impl Troubles {
+    /// Whether this is the first refusal in a row.
+    fn is_news(&mut self, is_refused: bool) -> bool {
+        let was_refused = std::mem::replace(&mut self.is_refused, is_refused);
+        is_refused && !was_refused
+    }
+}
+
 /// The connections of a server.
 struct Clients {
     shared: Arc<Shared<StoreNode>>,
@@ -168,11 +200,16 @@ impl Clients {
 
     /// Accepts connections, for ever.
     async fn accept(&mut self, listener: &TcpListener) {
+        let mut troubles = Troubles::default();
         loop {
-            match listener.accept().await {
+            let accepted = listener.accept().await;
+            let is_news = troubles.is_news(accepted.is_err());
+            match accepted {
                 Ok((stream, _)) => self.admit(stream),
                 Err(error) => {
-                    warn!(%error, "a connection was not accepted");
+                    if is_news {
+                        warn!(%error, "connections are not accepted");
+                    }
                     sleep(ACCEPT_RETRY).await;
                 }
             }
@@ -211,5 +248,26 @@ impl Clients {
         if timeout(FAREWELL, all_ended).await.is_err() {
             warn!("connections with commands under way were cut off");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortage_costs_one_line_however_long_it_lasts() {
+        let mut troubles = Troubles::default();
+        let refused = [false, true, true, true, false, true];
+        let news = refused.map(|is_refused| troubles.is_news(is_refused));
+        assert_eq!(news, [false, true, false, false, false, true]);
+    }
+
+    #[test]
+    fn server_whose_node_fails_while_it_stops_has_failed() {
+        assert!(ended(StopReason::Requested).is_ok());
+        let reason = "sync of the log: input/output error".to_owned();
+        let failed = ended(StopReason::StorageFailed { reason });
+        assert!(matches!(failed, Err(ServeError::Stopped(_))));
     }
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::spawn;
+use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate-kv");
@@ -22,17 +22,7 @@ impl Server {
     /// A server that is ready. The system chooses its ports, and the server holds them from then
     /// on: a port chosen here could be anybody's before the server has it.
     fn start(data: &Path, more: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["serve", "--id", "1", "--until-stdin-ends"])
-            .args(["--listen", "127.0.0.1:0", "--peer", "1=127.0.0.1:0"])
-            .arg("--data")
-            .arg(data)
-            .args(more)
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = serve(data).args(more).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let address = address_told(&mut log);
         // A server whose log nobody reads would stop at a full pipe.
@@ -45,6 +35,20 @@ impl Server {
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         Client(BufReader::new(stream))
     }
+}
+
+/// The program as a server. Its standard input is to be held open.
+fn serve(data: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(["serve", "--id", "1", "--until-stdin-ends"])
+        .args(["--listen", "127.0.0.1:0", "--peer", "1=127.0.0.1:0"])
+        .arg("--data")
+        .arg(data)
+        .env("RUST_LOG", "info")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 /// Where a server says that it takes clients.
@@ -124,6 +128,29 @@ fn server_ends_cleanly_when_its_standard_input_does() {
         0,
         "the connection was left open"
     );
+}
+
+/// Scenario H09: a long log takes time to be read, too.
+#[test]
+fn server_ends_when_it_is_told_to_while_its_disk_does_not_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    // Whoever opens a pipe to write to it waits for somebody who reads.
+    let pipe = directory.path().join("lock");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let mut child = serve(directory.path()).spawn().unwrap();
+    drop(child.stdin.take());
+    let deadline = Instant::now() + LIMIT;
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if Instant::now() < deadline => sleep(Duration::from_millis(5)),
+            None => {
+                child.kill().unwrap();
+                break child.wait().unwrap();
+            }
+        }
+    };
+    assert!(status.success(), "it had to be killed");
 }
 
 #[test]
