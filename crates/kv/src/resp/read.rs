@@ -55,6 +55,9 @@ pub enum ProtocolError {
     /// A quote of an inline command is not closed, or text follows it.
     #[error("unbalanced quotes in request")]
     UnbalancedQuotes,
+    /// It is HTTP: a browser sends what some page wants it to, and the user does not.
+    #[error("this is no HTTP server")]
+    Http,
     /// All arguments together are above the limit.
     #[error("command exceeds {limit_bytes} bytes")]
     RequestTooBig {
@@ -236,10 +239,21 @@ impl Decoder {
     }
 
     fn read_inline(&mut self, input: &mut BytesMut) -> Result<Option<Request>, ProtocolError> {
-        match take_line(input, ProtocolError::InlineTooBig)? {
-            Some(line) => inline::split(&line).map(Some),
-            None => Ok(None),
+        let Some(line) = take_line(input, ProtocolError::InlineTooBig)? else {
+            return Ok(None);
+        };
+        let words = inline::split(&line)?;
+        // As in Redis: the head of every request that can carry lines of a page's choice has one
+        // of these.
+        let is = |name: &[u8]| {
+            words
+                .first()
+                .is_some_and(|it| it.eq_ignore_ascii_case(name))
+        };
+        if is(b"post") || is(b"host:") {
+            return Err(ProtocolError::Http);
         }
+        Ok(Some(words))
     }
 }
 

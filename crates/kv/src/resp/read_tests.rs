@@ -125,6 +125,24 @@ fn request_is_refused_when_its_arguments_together_are_too_big() {
     );
 }
 
+/// A web page can have a browser send one to a server that only its machine can reach, with lines
+/// of its choice behind the head.
+#[test]
+fn http_request_is_refused_before_what_follows_it_is_taken_for_commands() {
+    for head in [
+        "POST / HTTP/1.1\r\n",
+        "post / HTTP/1.1\r\n",
+        "Host: localhost:6379\r\n",
+    ] {
+        let mut decoder = Decoder::new(LIMITS);
+        let mut input = BytesMut::from(head);
+        input.extend_from_slice(b"FLUSHALL\r\n");
+        assert_eq!(decoder.next(&mut input), Err(ProtocolError::Http), "{head}");
+    }
+    let requests = decode([&b"SET post Host:\r\nPOSTS\r\n*1\r\n$4\r\nPOST\r\n"[..]]);
+    assert_eq!(requests.unwrap().len(), 3, "these are no HTTP");
+}
+
 /// Flips, drops and doubles every byte of a valid stream: an answer or an error, never a panic.
 #[test]
 fn decoder_survives_every_single_byte_of_damage() {
