@@ -31,6 +31,17 @@ fn every_role_names_what_it_waits_for() {
     assert_eq!(due(&bench), (Time::NEVER, TimeoutReason::Idle));
 }
 
+/// A host's clock is monotonic; where it is not, time stands still until it has caught up.
+#[test]
+fn a_follower_is_no_less_patient_when_the_clock_went_back() {
+    let mut bench = node_of(3).with_log(&[1]).start();
+    let _ = bench.sleep(ELECTION_MIN_MS / 2);
+    let heard_at = bench.now;
+    let _ = bench.step(Event::Tick { now: Time::ZERO });
+    let _ = bench.receive(2, 1, heartbeat(id(1, 1), 1));
+    assert!(due(&bench).0 >= heard_at.after(ms(ELECTION_MIN_MS)));
+}
+
 /// Scenario F05
 #[test]
 fn a_leader_that_hands_over_names_the_end_of_its_patience() {
