@@ -122,15 +122,21 @@ fn adding_a_voter_that_loses_its_snapshot_again_and_again_is_given_up() {
     assert_eq!(answers(&all), [refused(ChangeRefusal::NotCaughtUp)]);
 }
 
-/// Scenario D12: a link that flaps, or a process that is started anew, is back within seconds.
-#[test]
-fn a_peer_that_is_out_of_reach_for_a_few_timeouts_goes_on_with_its_snapshot() {
+/// A leader from which n4 has half of a snapshot when a newer one is taken; what that caused.
+fn leader_with_a_newer_snapshot() -> (Bench, Vec<Action>) {
     let mut leader = offering(u64::MAX);
     let _ = n4_has(&mut leader, 50);
     commit(&mut leader, 6);
     let mut newer = snapshot(6, 1);
     newer.membership = leader.status().membership;
-    let mut actions = leader.step(Event::SnapshotTaken(newer));
+    let actions = leader.step(Event::SnapshotTaken(newer));
+    (leader, actions)
+}
+
+/// Scenario D12: a link that flaps, or a process that is started anew, is back within seconds.
+#[test]
+fn a_peer_that_is_out_of_reach_for_a_few_timeouts_goes_on_with_its_snapshot() {
+    let (mut leader, mut actions) = leader_with_a_newer_snapshot();
     for _ in 0..3 {
         actions.extend(pass(&mut leader, 9 * ELECTION_MAX_MS));
         actions.extend(n4_has(&mut leader, 50));
@@ -146,12 +152,7 @@ fn a_peer_that_is_out_of_reach_for_a_few_timeouts_goes_on_with_its_snapshot() {
 /// Scenario D12: nothing is kept for one that does not come back.
 #[test]
 fn a_peer_that_is_down_for_long_keeps_nothing_from_being_dropped() {
-    let mut leader = offering(u64::MAX);
-    let _ = n4_has(&mut leader, 50);
-    commit(&mut leader, 6);
-    let mut newer = snapshot(6, 1);
-    newer.membership = leader.status().membership;
-    let _ = leader.step(Event::SnapshotTaken(newer));
+    let (mut leader, _) = leader_with_a_newer_snapshot();
     let actions = pass(&mut leader, 11 * ELECTION_MAX_MS);
     assert_eq!(dropped(&actions), [id(4, 1)]);
     assert_eq!(purged(&actions), Some(id(6, 1)));
@@ -161,12 +162,7 @@ fn a_peer_that_is_down_for_long_keeps_nothing_from_being_dropped() {
 /// Scenario D12: nobody receives it from a node that does not lead, nor needs what follows.
 #[test]
 fn a_leader_that_steps_down_lets_go_of_what_it_kept_for_a_peer() {
-    let mut leader = offering(u64::MAX);
-    let _ = n4_has(&mut leader, 50);
-    commit(&mut leader, 6);
-    let mut newer = snapshot(6, 1);
-    newer.membership = leader.status().membership;
-    let _ = leader.step(Event::SnapshotTaken(newer));
+    let (mut leader, _) = leader_with_a_newer_snapshot();
     let actions = leader.receive(2, 2, heartbeat(id(6, 1), 6));
     assert_eq!(dropped(&actions), [id(4, 1)]);
     assert_eq!(purged(&actions), Some(id(6, 1)));
