@@ -63,9 +63,6 @@ impl Memberships {
     pub(crate) fn append(&mut self, entries: &Entries) {
         let Some(first) = entries.first() else { return };
         self.truncate_from(first.index);
-        if entries.is_plain() {
-            return;
-        }
         for (index, bytes) in entries.memberships() {
             if let Ok(membership) = Membership::decode(bytes) {
                 self.push(index, membership);

@@ -3,8 +3,6 @@
 
 use core::mem;
 
-use bytes::Bytes;
-
 use super::Engine;
 use crate::telemetry::tell;
 use crate::{
@@ -124,14 +122,14 @@ impl Engine {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
             return is_prev_sound && is_end_sound && oldest <= self.hard.term;
         };
-        let is_membership = |(_, bytes): (LogIndex, &Bytes)| Membership::decode(bytes).is_ok();
+        let mut memberships = entries.memberships();
         is_prev_sound
             && is_end_sound
             && first.index == prev.index.next()
             && first.term >= oldest
             && last.term <= self.hard.term
             && entries.is_well_formed()
-            && (entries.is_plain() || entries.memberships().all(is_membership))
+            && memberships.all(|(_, bytes)| Membership::decode(bytes).is_ok())
     }
 
     /// Whether the entries that the log lacks fit on the disk. Where they do not, nothing is
