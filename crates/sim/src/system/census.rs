@@ -208,15 +208,16 @@ impl System {
             let since = hearing.now.since(hearing.transfer_since);
             let slept = hearing.now.since(hearing.before);
             let config = &self.knobs.engine;
-            // Some of these turns came when they were due, and not late: which, only it knows.
+            // One of these turns was late and is forgiven, others were not due before: which, only
+            // it knows. So each may be the one, but they do not add up.
             if slept > config.election_timeout_min / 4 {
-                let times = (since, hearing.transfer_limit);
                 let interval = config.heartbeat_interval;
-                hearing.transfer_limit = transfer::limit_after_pause(times, slept, interval);
+                let excused = transfer::limit_after_pause((since, limit), slept, interval);
+                hearing.transfer_limit = hearing.transfer_limit.max(excused);
             }
-            let limit = hearing.transfer_limit;
             self.counts.transfer_looks += 1;
-            transfer::goes_on(id, after.last > before.last, since, limit)?;
+            let appends = after.last > before.last;
+            transfer::goes_on(id, appends, since, hearing.transfer_limit)?;
         } else {
             hearing.transfer_since = hearing.now;
             hearing.transfer_limit = limit;
