@@ -5,7 +5,7 @@
 //! One figure is the time from the proposal until all three nodes have applied, divided by the
 //! number of entries: the work of a leader *and* two followers. It is the median of several
 //! rounds; the rounds of what is compared take turns, so that a slow minute of the machine slows
-//! them alike. Beside the engine stands one without a protocol (`bare/`): what of the time no
+//! them alike. Beside the engine stands one without a protocol (`bare/`): about what of the time no
 //! engine of this contract could save. `cargo bench -p quorate-core --bench speed -- depths` prints
 //! one table alone.
 

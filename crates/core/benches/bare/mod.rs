@@ -1,7 +1,8 @@
 //! An engine without a protocol, for the pump: the first of three leads for ever, everything
 //! arrives, and nothing is checked. It keeps the contract of `step` and the state that no engine
 //! of that contract can do without, and nothing else, so that what it needs for an entry is what
-//! the contract, the messages and the pump cost: a floor, on whatever machine it is measured.
+//! the contract, the messages and the pump cost: a floor, on whatever machine it is measured. It is
+//! lean by construction; that nothing leaner is possible was not shown.
 //!
 //! It takes only what the pump gives it while nothing is held back: one batch at a time.
 
